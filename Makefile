@@ -1,0 +1,36 @@
+# `make` alone lists the targets. Each installs what it needs into .venv first.
+# Another Python: make lab PYTHON=python3.12 · some lessons only: make notebooks NAMES="01_gan"
+PYTHON ?= python3
+RUN := .venv/bin/python
+NAMES ?=
+
+.PHONY: help lab test test-fast test-backends notebooks measured author clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## *' '{printf "make %-14s %s\n", $$1, $$2}'
+
+lab:  ## install, check the environment, open JupyterLab at the start page
+	@$(PYTHON) tools/install.py --lab
+
+test: author  ## everything: style, build, unit tests, every notebook
+	@$(RUN) tools/check.py all
+
+test-fast: author  ## at most 3 minutes: style, build, the quick unit tests
+	@$(RUN) tools/check.py fast
+
+test-backends: author  ## every Keras notebook whole on TensorFlow, PyTorch and JAX
+	@$(RUN) tools/check.py backends
+
+notebooks: author  ## build the lessons' notebooks, all or NAMES="01_gan 02"
+	@$(RUN) tools/build.py $(NAMES)
+
+measured: author  ## measure minutes and memory of every notebook, one after the other, then build
+	@$(RUN) tools/check.py measured
+	@$(RUN) tools/build.py
+
+author:
+	@$(PYTHON) tools/install.py --extras author,jax
+
+clean:  ## remove .venv and all caches (downloaded data stays)
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

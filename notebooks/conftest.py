@@ -1,0 +1,141 @@
+"""Hold every notebook to its budgets while nbval executes it (`make test`, `make measured`).
+
+Beside nbval, each cell reports the peak memory of its kernel; the time of the cells tagged
+`training` is summed; a table of all notebooks ends the run. A notebook beyond a budget fails it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from nbval.plugin import IPyNbCell
+
+
+@dataclass
+class Cost:
+    """What executing one notebook has cost so far."""
+
+    seconds: float = 0.0  # wall time of all cells, the kernel's start included
+    training_seconds: float = 0.0  # of that, cells tagged "training"
+    peak_gib: float = 0.0
+    failed: bool = False
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("budgets", "budgets of a notebook")
+    group.addoption("--budget-seconds", type=float, default=75, help="training on two cores")
+    group.addoption("--budget-gib", type=float, default=1.5, help="peak memory of the kernel")
+    group.addoption("--measured-to", type=Path, metavar="FILE", help="write what was measured")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # xdist's workers send their reports to the main process
+        config.pluginmanager.register(Budgets(config))
+
+
+def peak_gib(pid: int) -> float:
+    """Peak resident memory of a process in GiB; outside Linux what it holds at this moment."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("utf-8")
+        held = dict(line.split(":", 1) for line in status.splitlines())
+        return int(held["VmHWM"].split()[0]) / 2**20
+    except (FileNotFoundError, KeyError):  # no Linux, or the kernel has died
+        try:
+            return psutil.Process(pid).memory_info().rss / 2**30
+        except psutil.NoSuchProcess:
+            return 0.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Note what a cell costs, and fail it if it outlives its limit, whatever it catches."""
+    if not isinstance(item, IPyNbCell):
+        return (yield)
+    notebook, expired = item.parent, item.parent.timed_out
+    pid = notebook.kernel.km.provisioner.pid if notebook.kernel.is_alive() else None
+    try:
+        result = yield
+        if notebook.timed_out and not expired:
+            item.raise_cell_error("Timeout: the cell swallowed the interrupt that should end it.")
+        return result
+    except pytest.fail.Exception:
+        # pytest-timeout's: the kernel is busy with this cell, and all others would wait in vain.
+        notebook.timed_out = True
+        if notebook.kernel.is_alive():
+            notebook.kernel.stop()
+        raise
+    finally:
+        training = "training" in item.cell.metadata.get("tags", [])
+        item.user_properties += [("training", training), ("peak_gib", peak_gib(pid) if pid else 0)]
+
+
+class Budgets:
+    """Sum up the cells' reports, print the table, fail the run beyond a budget."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.limits = {
+            "s of training": config.getoption("budget_seconds"),
+            "GiB of memory": config.getoption("budget_gib"),
+        }
+        self.measured_to: Path | None = config.getoption("measured_to")
+        self.costs: defaultdict[str, Cost] = defaultdict(Cost)  # by the notebook's name
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        path = report.nodeid.split("::")[0]
+        if not path.endswith(".ipynb"):
+            return
+        cost, noted = self.costs[Path(path).stem], dict(report.user_properties)
+        cost.failed |= report.failed
+        if report.when != "teardown":
+            cost.seconds += report.duration
+        if report.when == "call":
+            cost.training_seconds += report.duration * noted.get("training", False)
+            cost.peak_gib = max(cost.peak_gib, noted.get("peak_gib", 0))
+
+    def verdict(self, cost: Cost) -> str:
+        """Say how a notebook stands with its budgets: "ok", or what it exceeds."""
+        used = (cost.training_seconds, cost.peak_gib)
+        beyond = [
+            f"beyond the budget of {limit:g} {unit}"
+            for (unit, limit), amount in zip(self.limits.items(), used, strict=True)
+            if amount > limit
+        ]
+        return ", ".join(["FAILED"] * cost.failed + beyond) or "ok"
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        beyond = any(self.verdict(cost) != "ok" for cost in self.costs.values())
+        if session.exitstatus == pytest.ExitCode.OK and beyond:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self.passed = session.exitstatus == pytest.ExitCode.OK
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self.costs:
+            return
+        write = terminalreporter.write_line
+        terminalreporter.section("time and memory")
+        write(f"{'notebook':<28} {'minutes':>7} {'training s':>10} {'peak GiB':>8}  budgets")
+        for name, cost in sorted(self.costs.items()):
+            write(
+                f"{name:<28} {cost.seconds / 60:7.1f} {cost.training_seconds:10.1f} "
+                f"{cost.peak_gib:8.2f}  {self.verdict(cost)}"
+            )
+        if not self.measured_to:
+            return
+        if not self.passed:
+            return write(f"{self.measured_to} is left as it was: not all is well above.")
+        table = {
+            name: {
+                "minutes": round(cost.seconds / 60, 1),
+                "training_seconds": round(cost.training_seconds, 1),
+                "peak_gib": round(cost.peak_gib, 2),
+            }
+            for name, cost in sorted(self.costs.items())
+        }
+        self.measured_to.write_text(json.dumps(table, indent=2) + "\n", "utf-8")
+        write(f"{self.measured_to} is written.")

@@ -1,0 +1,85 @@
+"""notebooks/conftest.py: costs are measured, and what goes beyond a limit really fails."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+CONFTEST = Path(__file__).parents[1] / "notebooks" / "conftest.py"
+pytestmark = pytest.mark.slow
+
+# Ends well after the interrupt that nbval sends at its limit: nbval alone takes it for a pass.
+SWALLOWS = """\
+try:
+    while True:
+        pass
+except KeyboardInterrupt:
+    print("stopped")
+"""
+# Never ends, and never stops writing: nbval alone waits for ever.
+STUBBORN = """\
+import time
+while True:
+    try:
+        print("on and on")
+        time.sleep(0.05)
+    except KeyboardInterrupt:
+        pass
+"""
+TRAINS = "import time; kept = bytearray(300 * 2**20); time.sleep(1.5)"
+
+
+def execute(folder: Path, *options: str, **notebooks: list[str]) -> subprocess.CompletedProcess:
+    """Run nbval in `folder` on notebooks made of these cells; the last is tagged `training`."""
+    shutil.copy(CONFTEST, folder)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    for name, sources in notebooks.items():
+        cells = [new_code_cell(source) for source in sources]
+        cells[-1].metadata["tags"] = ["training"]
+        nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-rA"]
+    command += ["-p", "no:cacheprovider", *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_a_timeout_fails_whatever_the_cell_catches(tmp_path):
+    result = execute(
+        tmp_path,
+        *("-n", "2", "--dist", "loadscope"),
+        "--nbval-cell-timeout=2",
+        "--timeout=20",
+        swallows=[SWALLOWS, "1"],
+        stubborn=["1", STUBBORN, "2"],
+    )
+    assert result.returncode == 1, result.stdout
+    assert "FAILED swallows.ipynb::Cell 0" in result.stdout
+    assert "swallowed the interrupt" in result.stdout
+    assert "PASSED stubborn.ipynb::Cell 0" in result.stdout
+    assert "FAILED stubborn.ipynb::Cell 1" in result.stdout
+    assert "XFAIL stubborn.ipynb::Cell 2" in result.stdout  # and did not wait for the kernel
+    assert result.stdout.count("  FAILED") == 2  # both rows of the table
+
+
+def test_costs_are_measured(tmp_path):
+    result = execute(tmp_path, "--measured-to=measured.json", trains=["1", TRAINS])
+    assert result.returncode == 0, result.stdout + result.stderr
+    cost = json.loads((tmp_path / "measured.json").read_text())["trains"]
+    assert 1.5 <= cost["training_seconds"] < 60 * (cost["minutes"] + 0.05)
+    assert 0.3 < cost["peak_gib"] < 0.6  # the kernel itself, and 300 MiB
+
+
+def test_going_beyond_a_budget_fails(tmp_path):
+    (tmp_path / "measured.json").write_text("old")
+    options = ["--measured-to=measured.json", "--budget-seconds=1", "--budget-gib=0.2"]
+    result = execute(tmp_path, *options, trains=["1", TRAINS])
+    assert result.returncode == 1 and "2 passed" in result.stdout
+    assert "beyond the budget of 1 s of training" in result.stdout
+    assert "beyond the budget of 0.2 GiB of memory" in result.stdout
+    assert (tmp_path / "measured.json").read_text() == "old"

@@ -1,0 +1,706 @@
+"""course_utils.data against real files, a real server on this machine, and odd pictures."""
+
+import dataclasses
+import gzip
+import hashlib
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from course_utils import data
+
+LINE = (
+    "MNIST is not on this machine and cannot be downloaded: "
+    "using scikit-learn's real handwritten digits instead.\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def this_machine_only(monkeypatch, tmp_path):
+    """No host but this one, an empty cache, no COURSE_DATA, nothing given up."""
+    ask = socket.getaddrinfo
+
+    def local(host, *args, **kwargs):
+        assert host in ("127.0.0.1", "localhost"), f"a test asked for {host}"
+        return ask(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", local)
+    monkeypatch.setattr(data, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(data, "_given_up", set())
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+
+
+# The network ---------------------------------------------------------------------------------
+
+
+def idx(array: np.ndarray) -> bytes:
+    """The IDX file of an array of bytes, gzipped the same way every time."""
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    return gzip.compress(header + array.tobytes(), mtime=0)
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, bytes]:
+    """Four small files in MNIST's format: 300 training and 50 test images of noise."""
+    rng = np.random.default_rng(1)
+    return {
+        f"{part}-{kind}-ubyte.gz": idx(rng.integers(0, top, shape, dtype=np.uint8))
+        for part, n in (("train", 300), ("t10k", 50))
+        for kind, top, shape in (("images-idx3", 256, (n, 28, 28)), ("labels-idx1", 10, (n,)))
+    }
+
+
+@pytest.fixture(scope="module")
+def server(files):
+    """Serves /good/, /corrupt/, /portal/, /cut/ (half a file) and /slow/ (half, then nothing)."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.answer(head=True)
+
+        def do_GET(self):
+            self.answer(head=False)
+
+        def answer(self, head: bool):
+            _, kind, file = self.path.split("/")
+            body = files[file]
+            if kind == "missing":
+                self.send_error(404)
+                return
+            if kind == "corrupt":
+                body = body[:-1] + bytes([body[-1] ^ 1])
+            if kind == "portal":
+                body = b"<html>Please log in to the hotel's network</html>"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if head:
+                return
+            asked.append(f"{kind}/{file}")
+            whole = kind not in ("cut", "slow")
+            self.wfile.write(body if whole else body[: len(body) // 2])
+            self.wfile.flush()
+            if kind == "slow":
+                done.wait(30)
+
+        def log_message(self, *args):
+            pass
+
+    asked, done = [], threading.Event()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked = asked
+    server.url = f"http://127.0.0.1:{server.server_port}/"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    done.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def mirrors(monkeypatch, files, server):
+    """Call it with kinds of mirrors: MNIST then comes from those, with the small files' sums."""
+    server.asked.clear()
+
+    def use(*kinds: str, name: str = "mnist"):
+        source = dataclasses.replace(
+            data._SOURCES[name],
+            mirrors=tuple(server.url + kind + "/" for kind in kinds),
+            md5={file: hashlib.md5(body).hexdigest() for file, body in files.items()},
+        )
+        monkeypatch.setitem(data._SOURCES, name, source)
+        return source
+
+    return use
+
+
+@pytest.fixture
+def no_varying(monkeypatch):
+    """Stand in for the stand-in, where a test only asks whether it was taken."""
+    monkeypatch.setattr(data, "_digits", lambda: "digits")
+
+
+def cached(tmp_path: Path) -> list[str]:
+    return sorted(file.name for file in (tmp_path / "cache").rglob("*") if file.is_file())
+
+
+def test_download_then_cache(mirrors, server, files, tmp_path, capsys):
+    mirrors("good")
+    images = data.load("mnist")
+    assert capsys.readouterr() == ("Downloading MNIST (12 MB), once.\n", "")
+    assert cached(tmp_path) == sorted(files)
+    assert images.name == "mnist" and images.class_names == tuple("0123456789")
+    assert images.images.shape == (300, 28, 28, 1) and images.test_images.shape == (50, 28, 28, 1)
+    assert images.images.dtype == images.test_images.dtype == np.float32
+    assert images.labels.dtype == images.test_labels.dtype == np.int64
+    expected = np.random.default_rng(1).integers(0, 256, (300, 28, 28), dtype=np.uint8)
+    np.testing.assert_array_equal(images.images[..., 0], (expected / 255).astype(np.float32))
+    images.images[0] = 0  # the caller's own
+
+    server.asked.clear()
+    again = data.load("mnist")
+    assert server.asked == [] and capsys.readouterr().out == ""
+    np.testing.assert_array_equal(again.labels, images.labels)
+
+
+@pytest.mark.parametrize("first", ["missing", "corrupt", "portal", "cut"])
+def test_second_mirror(first, mirrors, server, files, tmp_path):
+    mirrors(first, "good")
+    assert len(data.load("mnist").images) == 300
+    assert cached(tmp_path) == sorted(files)
+    assert [entry for entry in server.asked if entry.startswith("good")]
+
+
+def test_dead_mirror_is_not_asked_for_files(mirrors, monkeypatch, server):
+    source = mirrors("good")
+    dead = dataclasses.replace(source, mirrors=(closed_port(), *source.mirrors))
+    monkeypatch.setitem(data._SOURCES, "mnist", dead)
+    assert data._answering(dead.mirrors, "train-labels-idx1-ubyte.gz") == [server.url + "good/"]
+    assert len(data.load("mnist").images) == 300
+
+
+@pytest.mark.parametrize("kind", ["corrupt", "portal", "cut", "missing"])
+def test_bad_files_are_not_kept(kind, mirrors, server, no_varying, tmp_path, capsys):
+    mirrors(kind)
+    assert data.load("mnist") == "digits"
+    assert capsys.readouterr().out.endswith(LINE)
+    assert cached(tmp_path) == []
+    # This process gives up and is quiet; nothing is in the way of the next one.
+    server.asked.clear()
+    assert data.load("mnist") == "digits"
+    assert capsys.readouterr().out == "" and server.asked == []
+    data._given_up.clear()
+    mirrors("good")
+    assert len(data.load("mnist").images) == 300
+
+
+def test_only_what_is_missing_is_downloaded(mirrors, server, tmp_path):
+    mirrors("good")
+    data.load("mnist")
+    (tmp_path / "cache/mnist/t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged later")
+    server.asked.clear()
+    assert len(data.load("mnist").test_labels) == 50
+    assert server.asked == ["good/t10k-labels-idx1-ubyte.gz"]
+
+
+PROCESS = """
+import dataclasses, sys, time
+from pathlib import Path
+from course_utils import data
+mirror, cache, sums = sys.argv[1:]
+data._cache = lambda: Path(cache)
+source = data._SOURCES["mnist"]
+md5 = dict(zip(source.md5, sums.split(","))) if sums else source.md5
+data._SOURCES["mnist"] = dataclasses.replace(source, mirrors=(mirror,), md5=md5)
+vary = data._vary
+data._vary = lambda originals, labels, count, rng: vary(originals, labels, 40, rng)
+start = time.monotonic()
+try:
+    data._local_files("mnist")
+except ConnectionError:
+    pass
+print(time.monotonic() - start, file=sys.stderr)
+print(data.load("mnist").name, data.load("mnist").name)
+"""
+
+
+def process(mirror: str, cache: Path, sums: str = "") -> subprocess.Popen:
+    environment = {key: value for key, value in os.environ.items() if key != "COURSE_DATA"}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROCESS, mirror, str(cache), sums],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+
+
+def closed_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/"
+
+
+def test_offline_line_once_in_a_fresh_process(tmp_path):
+    out, err = process(closed_port(), tmp_path / "cache").communicate(timeout=120)
+    assert out == LINE + "digits digits\n"
+    assert float(err) < 20  # nothing but the time: no traceback, no log; and seconds, not minutes
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["interrupt", "kill"])
+def test_stopped_download_leaves_no_half_file(how, mirrors, server, files, tmp_path):
+    source = mirrors("good")
+    child = process(server.url + "slow/", tmp_path / "cache", ",".join(source.md5.values()))
+    deadline = time.monotonic() + 60
+    while not server.asked and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)  # now half a file is on its way
+    child.send_signal(how)
+    child.communicate(timeout=60)
+    assert server.asked == ["slow/train-images-idx3-ubyte.gz"] and child.returncode != 0
+    assert not set(cached(tmp_path)) & set(files)
+    if how == signal.SIGINT:
+        assert cached(tmp_path) == []
+    assert len(data.load("mnist").images) == 300
+
+
+def test_slow_name_look_up_does_not_hold_up(monkeypatch):
+    import requests
+
+    monkeypatch.setattr(requests, "head", lambda *args, **kwargs: time.sleep(5))
+    monkeypatch.setattr(data, "_SECONDS", 0.2)
+    start = time.monotonic()
+    assert data._answering(("http://a/", "http://b/"), "file") == []
+    assert time.monotonic() - start < 2
+
+
+def test_fashion_has_no_stand_in(mirrors, tmp_path):
+    mirrors("missing", name="fashion_mnist")
+    with pytest.raises(ConnectionError, match="Connect this machine .* or set COURSE_DATA"):
+        data.load("fashion_mnist")
+    mirrors("good", name="fashion_mnist")
+    fashion = data.load("fashion_mnist")
+    assert fashion.class_names[0] == "T-shirt/top" and fashion.class_names[9] == "Ankle boot"
+    assert len(fashion.class_names) == 10
+
+
+def test_unwritable_cache_is_no_crash(mirrors, no_varying, tmp_path):
+    mirrors("good")
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    assert data.load("mnist") == "digits"
+
+
+# COURSE_DATA ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def course_data(monkeypatch, tmp_path, files, mirrors):
+    mirrors("missing")
+    folder = tmp_path / "given"
+    (folder / "mnist").mkdir(parents=True)
+    for name, body in files.items():
+        (folder / "mnist" / name).write_bytes(body)
+    monkeypatch.setenv("COURSE_DATA", str(folder))
+    return folder
+
+
+def test_given_files_are_used_in_place(course_data, server, tmp_path):
+    assert len(data.load("mnist").images) == 300
+    assert server.asked == [] and not (tmp_path / "cache").exists()
+
+
+def test_given_file_with_a_wrong_sum(course_data, files):
+    name = "t10k-images-idx3-ubyte.gz"
+    (course_data / "mnist" / name).write_bytes(b"something else")
+    got, expected = (hashlib.md5(body).hexdigest() for body in (b"something else", files[name]))
+    with pytest.raises(ValueError, match=f"mnist/{name} .*{got}.*{expected}.* Delete it"):
+        data.load("mnist")
+
+
+def test_missing_folder(course_data, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", str(course_data / "nowhere"))
+    with pytest.raises(FileNotFoundError, match="COURSE_DATA is .*nowhere.* unset it"):
+        data.load("mnist")
+
+
+def test_files_that_are_not_given_are_downloaded(course_data, mirrors, server):
+    (course_data / "mnist/train-labels-idx1-ubyte.gz").unlink()
+    mirrors("good")
+    assert len(data.load("mnist").images) == 300
+    assert server.asked == ["good/train-labels-idx1-ubyte.gz"]
+
+
+given = Path(os.environ.get("COURSE_DATA") or "no COURSE_DATA") / "mnist"
+needs_mnist = pytest.mark.skipif(
+    not (given / "train-images-idx3-ubyte.gz").exists(),
+    reason="COURSE_DATA names no folder with MNIST's files",
+)
+
+
+@pytest.fixture
+def mnist(monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", str(given.parent))
+    return data.load("mnist")
+
+
+@needs_mnist
+def test_real_mnist(mnist):
+    assert mnist.images.shape == (60000, 28, 28, 1)
+    assert mnist.test_images.shape == (10000, 28, 28, 1)
+    assert mnist.labels[:6].tolist() == [5, 0, 4, 1, 9, 2]  # the most printed digits of all
+    counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(mnist.test_labels).tolist() == counts
+    assert mnist.images.mean() == pytest.approx(0.1307, abs=1e-4)
+    assert mnist.images.std() == pytest.approx(0.3081, abs=1e-4)
+    assert mnist.images.min() == 0 and mnist.images.max() == 1
+
+
+# IDX files -----------------------------------------------------------------------------------
+
+IMAGES = np.zeros((2, 28, 28), np.uint8)
+PLAIN = gzip.decompress(idx(IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no gzip", "not a whole gzip file"),
+        (idx(IMAGES)[:-9], "not a whole gzip file"),
+        (idx(IMAGES)[:20] + b"\xff\xff" + idx(IMAGES)[22:], "not a whole gzip file"),
+        (gzip.compress(b""), "starts with  and is 0 bytes"),
+        (gzip.compress(PLAIN[:10]), "starts with 00 00 08 03 and is 10 bytes"),
+        (gzip.compress(b"\x00\x00\x09\x03" + PLAIN[4:]), "start with 00 00 08 03"),
+        (idx(np.zeros(5, np.uint8)), "starts with 00 00 08 01"),
+        (idx(np.zeros((2, 28, 27), np.uint8)), r"says \(2, 28, 27\)"),
+        (gzip.compress(PLAIN[:-1]), "should be 1584 bytes long, not 1583"),
+        (gzip.compress(PLAIN + b"\0"), "should be 1584 bytes long, not 1585"),
+        (gzip.compress(PLAIN[:4] + b"\xff" * 4 + PLAIN[8:]), "should be 3367254359296 bytes"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_damaged_idx(content, message, tmp_path):
+    file = tmp_path / "x-images-idx3-ubyte.gz"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as error:
+        data._read_idx(file)
+    assert "x-images-idx3-ubyte.gz" in str(error.value) and str(tmp_path) not in str(error.value)
+
+
+# digits --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+def test_digits_arrays(digits):
+    assert digits.name == "digits" and digits.class_names == tuple("0123456789")
+    assert digits.images.shape == (20_000, 28, 28, 1) and digits.images.dtype == np.float32
+    assert digits.test_images.shape == (4_000, 28, 28, 1)
+    assert digits.labels.shape == (20_000,) and digits.labels.dtype == np.int64
+    assert digits.images.min() == 0 and digits.images.max() == 1
+    for labels in (digits.labels, digits.test_labels):
+        share = np.bincount(labels, minlength=10) / len(labels)
+        assert share.min() > 0.09 and share.max() < 0.11
+
+
+def test_digits_are_the_same_every_time(digits):
+    again = data.load("digits")
+    np.testing.assert_array_equal(again.images, digits.images)
+    np.testing.assert_array_equal(again.test_labels, digits.test_labels)
+
+
+def test_originals_are_split_before_they_are_varied(monkeypatch):
+    from sklearn.datasets import load_digits
+
+    used = []
+
+    def vary(originals, labels, count, rng):
+        used.append({original.tobytes() for original in originals})
+        return originals, labels
+
+    monkeypatch.setattr(data, "_vary", vary)
+    data._digits()
+    train, test = used
+    assert not train & test
+    assert len(train) == 1500 and len(test) == 297
+    assert train | test == {original.tobytes() for original in load_digits().images}
+
+
+def test_digits_look_like_mnist(digits):
+    """Ink, centre and size against MNIST's own: 0.131, 14 and 15 × 20 pixels."""
+    pictures = digits.images[:, :, :, 0].astype(np.float64)
+    ink = pictures.sum((1, 2))
+    assert pictures.mean() == pytest.approx(0.131, abs=0.02)
+    assert pictures.std() == pytest.approx(0.308, abs=0.02)
+    assert (ink > 20).all()  # no picture is empty
+    for axis in (1, 2):
+        centre = pictures.sum(axis) @ np.arange(28) / ink
+        assert np.abs(centre - 14).max() < 3 and centre.mean() == pytest.approx(14, abs=0.1)
+    strokes = pictures > 0.3
+    assert strokes.any(1).sum(1).mean() == pytest.approx(15, abs=1)
+    assert strokes.any(2).sum(1).mean() == pytest.approx(20, abs=1)
+    assert strokes[:, [0, -1]].mean() < 0.002 and strokes[:, :, [0, -1]].mean() < 0.002
+
+
+def nearest(train, train_labels, test, test_labels) -> float:
+    """The accuracy of the nearest training picture's label."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    model = KNeighborsClassifier(1).fit(train.reshape(len(train), -1), train_labels)
+    return model.score(test.reshape(len(test), -1), test_labels)
+
+
+def test_digits_keep_their_labels(digits):
+    score = nearest(
+        digits.images[:5000], digits.labels[:5000], digits.test_images, digits.test_labels
+    )
+    assert score > 0.9, score
+
+
+@needs_mnist
+def test_digits_stand_in_for_mnist(digits, mnist):
+    score = nearest(
+        digits.images[:5000],
+        digits.labels[:5000],
+        mnist.test_images[:1000],
+        mnist.test_labels[:1000],
+    )
+    assert score > 0.7, score
+
+
+# folder --------------------------------------------------------------------------------------
+
+
+def gradient(seed: int, height: int = 40, width: int = 40) -> np.ndarray:
+    """A smooth grey picture that differs from seed to seed."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    a, b, c = rng.uniform(0.5, 3, 3)
+    return np.uint8(127 + 127 * np.sin(a * x / 9 + b * y / 9 + c))
+
+
+def fill(folder: Path, count: int = 30, start: int = 0) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in range(start, start + count):
+        Image.fromarray(gradient(seed)).save(folder / f"{seed}.png")
+    return folder
+
+
+def test_folder_without_classes(tmp_path, capsys):
+    images = data.load("folder", path=fill(tmp_path / "own"), size=20)
+    assert capsys.readouterr().out == ""
+    assert images.name == "folder" and images.class_names == ()
+    assert images.labels is None and images.test_labels is None
+    assert images.images.shape == (27, 20, 20, 1) and images.test_images.shape == (3, 20, 20, 1)
+    assert images.images.dtype == np.float32 and 0 <= images.images.min() < images.images.max() <= 1
+    assert repr(images) == ("Images('folder': 27 training and 3 test images of 20 × 20, no labels)")
+
+
+def test_sub_folders_are_classes(tmp_path):
+    own = tmp_path / "own"
+    fill(own / "cats", 15)
+    fill(own / "dogs" / "old" / "older", 25, start=15)
+    (own / "empty").mkdir()
+    images = data.load("folder", path=str(own))
+    assert images.class_names == ("cats", "dogs")
+    labels = np.concatenate([images.labels, images.test_labels])
+    assert labels.dtype == np.int64 and np.bincount(labels).tolist() == [15, 25]
+    # Each label still belongs to its picture.
+    for picture, label in zip(images.images, images.labels, strict=True):
+        same = [
+            name
+            for name in own.rglob("*.png")
+            if (data._picture(name, 28) == np.rint(picture[..., 0] * 255)).all()
+        ]
+        assert [file.relative_to(own).parts[0] for file in same] == [images.class_names[label]]
+
+
+def test_split_depends_on_content_only(tmp_path):
+    first = data.load("folder", path=fill(tmp_path / "a"))
+    other = fill(tmp_path / "b")
+    for file in list(other.iterdir()):
+        file.rename(other / f"renamed{(int(file.stem) * 7) % 30}.png")
+    Image.fromarray(gradient(3)).save(other / "copy.png")
+    second = data.load("folder", path=other)
+    np.testing.assert_array_equal(second.test_images, first.test_images)
+    assert len(second.images) == len(first.images) + 1
+
+
+def test_equal_pictures_stay_on_one_side(tmp_path):
+    own = fill(tmp_path / "own")
+    for seed in range(30):
+        Image.fromarray(gradient(seed)).save(own / f"twin{seed}.bmp")
+    images = data.load("folder", path=own)
+    assert len(images.test_images) == 6
+    train, test = ({p.tobytes() for p in part} for part in (images.images, images.test_images))
+    assert not train & test
+
+
+def bomb(side: int) -> bytes:
+    """A PNG of a few hundred bytes that says it is `side` × `side` pixels."""
+    import zlib
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(100_000)))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_odd_files_are_skipped_in_one_line(tmp_path, capsys, recwarn):
+    own = fill(tmp_path / "own", 20)
+    Image.fromarray(gradient(99, 300, 300)).save(own / "a.jpg")
+    (own / "a.jpg").write_bytes((own / "a.jpg").read_bytes()[:2000])
+    (own / "b.png").write_text("words, not a picture")
+    (own / "c.png").write_bytes(bomb(60_000))
+    (own / "d.png").touch()
+    (own / "e.png").write_bytes((own / "1.png").read_bytes()[:60])
+    (own / "f.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    (own / "g.png").write_bytes(bomb(7_100))
+    (own / ".hidden.png").write_text("not counted")
+    fill(own / ".thumbnails", 3, start=50)
+    images = data.load("folder", path=own)
+    assert len(images.images) + len(images.test_images) == 20
+    out = capsys.readouterr().out
+    assert out.startswith("Skipped 7 of 27 files: a.jpg (") and out.count("\n") == 1
+    assert "b.png (no picture), c.png (" in out and out.endswith("), ....\n")
+    assert str(tmp_path) not in out
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("side", "message"),
+    [(60_000, "decompression bomb"), (10_000, "50 megapixels"), (7_100, "50 megapixels")],
+)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_huge_pictures_are_not_decoded(side, message, tmp_path):
+    file = tmp_path / "big.png"
+    file.write_bytes(bomb(side))
+    with pytest.raises(Exception, match=message):
+        data._picture(file, 28)
+
+
+def test_only_the_usual_formats_are_decoded(tmp_path):
+    """Pillow hands some formats to other programs, EPS to Ghostscript; none of that here."""
+    file = tmp_path / "a.pcx"
+    Image.fromarray(gradient(1)).save(file)
+    with pytest.raises(Image.UnidentifiedImageError):
+        data._picture(file, 28)
+
+
+def test_file_size_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "_MAX_BYTES", 100)
+    with pytest.raises(ValueError, match="larger than"):
+        data._picture(fill(tmp_path, 1) / "0.png", 28)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+@pytest.mark.timeout(30)  # opening a pipe waits for ever
+def test_links_and_pipes_are_safe(tmp_path):
+    own = fill(tmp_path / "own", 20)
+    (own / "loop").symlink_to(own, target_is_directory=True)
+    (own / "dangling.png").symlink_to(own / "nowhere.png")
+    os.mkfifo(own / "pipe.png")
+    images = data.load("folder", path=own)
+    assert len(images.images) + len(images.test_images) == 20
+
+
+def test_too_few_pictures(tmp_path):
+    own = fill(tmp_path / "own", 19)
+    (own / "notes.txt").write_text("a note")
+    for copy in range(5):
+        (own / f"copy{copy}.png").write_bytes((own / "0.png").read_bytes())
+    with pytest.raises(ValueError, match="19 different usable .* 20 .* notes.txt"):
+        data.load("folder", path=own)
+
+
+def test_pictures_beside_classes(tmp_path):
+    fill(tmp_path / "own" / "cats")
+    fill(tmp_path / "own", 1, start=77)
+    with pytest.raises(ValueError, match="both pictures and folders"):
+        data.load("folder", path=tmp_path / "own")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tiff", "png", "webp"])
+def test_exif_orientation(suffix, tmp_path):
+    upright = np.zeros((400, 400), np.uint8)
+    upright[:200] = 255  # white above
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "turn a quarter clockwise to show"
+    Image.fromarray(np.rot90(upright)).convert("RGB").save(tmp_path / f"a.{suffix}", exif=exif)
+    picture = data._picture(tmp_path / f"a.{suffix}", 28)
+    assert picture[:12].min() > 240 and picture[16:].max() < 15
+
+
+@pytest.mark.parametrize(("drawn", "ground"), [(20, 255), (235, 0)])
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
+def test_transparency_gets_a_ground_that_shows_the_drawing(drawn, ground, mode, tmp_path):
+    file = tmp_path / "a.png"
+    alpha = np.zeros((56, 56), np.uint8)
+    alpha[20:36, 20:36] = 255
+    if mode == "P":
+        image = Image.fromarray(np.uint8(alpha > 0)).convert("P")
+        image.putpalette([128, 128, 128, drawn, drawn, drawn])
+        image.save(file, transparency=0)
+    else:
+        image = Image.merge("LA", [Image.new("L", (56, 56), drawn), Image.fromarray(alpha)])
+        image.convert(mode).save(file)
+    picture = data._picture(file, 28).astype(int)
+    assert abs(picture[14, 14] - drawn) <= 1 and abs(picture[2, 2] - ground) <= 1
+
+
+def test_crop_depth_and_colour(tmp_path):
+    file = tmp_path / "a.png"
+    wide = np.zeros((60, 180), np.uint8)
+    wide[:, 60:120] = 200
+    Image.fromarray(wide).save(file)
+    picture = data._picture(file, 28)  # the middle square, whole
+    assert (picture[:, 4:-4] == 200).all() and picture.min() > 150
+    Image.fromarray(np.full((40, 40), 200 * 257, np.uint16)).save(file)
+    assert abs(int(data._picture(file, 28)[5, 5]) - 200) <= 1  # 16 bits, not clipped
+    Image.new("CMYK", (40, 40), (0, 0, 0, 255)).save(tmp_path / "a.jpg")
+    assert data._picture(tmp_path / "a.jpg", 28).max() < 5
+    stripes = np.tile(np.uint8([0, 255]), (280, 140))
+    Image.fromarray(stripes).save(file)
+    assert np.ptp(data._picture(file, 28).astype(int)) < 30  # averaged, not picked
+    moving = [Image.new("L", (40, 40), grey) for grey in (50, 250)]
+    moving[0].save(tmp_path / "a.gif", save_all=True, append_images=moving[1:])
+    assert abs(int(data._picture(tmp_path / "a.gif", 28).max()) - 50) <= 1  # the first frame
+
+
+# What is asked for ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "MNIST"}, "Did you mean 'mnist'"),
+        ({"name": "fashion"}, "Did you mean 'fashion_mnist'"),
+        ({"name": "cifar"}, "There are: mnist, fashion_mnist, digits, folder"),
+        ({"name": 3}, "No data set is called 3"),
+        ({"name": "mnist", "size": 32}, "28 × 28; leave both out"),
+        ({"name": "digits", "path": "x"}, "path='x'"),
+        ({"name": "folder"}, "needs path="),
+        ({"name": "folder", "path": ".", "size": 0}, "size=0 should be"),
+        ({"name": "folder", "path": ".", "size": 28.0}, "size=28.0 should be"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        data.load(**arguments)
+
+
+def test_missing_picture_folder():
+    with pytest.raises(FileNotFoundError, match="path='no-such' is no folder"):
+        data.load("folder", path="no-such")
+
+
+def test_every_name_has_its_place():
+    assert set(data.NAMES) == {*data._SOURCES, "digits", "folder"}
+    for source in data._SOURCES.values():
+        assert len(source.mirrors) >= 2 and len(source.class_names) == 10
+        assert all(len(md5) == 32 for md5 in source.md5.values())
+        assert list(source.md5) == list(data._SOURCES["mnist"].md5)
+        assert all(mirror.endswith("/") for mirror in source.mirrors)
