@@ -82,6 +82,10 @@ display(live, raw=True)
 ```python
 ```
 
+```python tags=["result"]
+display({"image/png": "iVBORw0KGgo=", "text/plain": "A dot."}, raw=True)
+```
+
 ```python
 7 * 6
 ```
@@ -163,8 +167,8 @@ def test_each_track_gets_its_own_cells(built):
 
 def test_outputs_are_static_and_final(built):
     notebook = read(built)
-    assert [o.output_type for o in notebook.cells[-3].outputs] == ["stream", *2 * ["display_data"]]
-    assert text_of(notebook, -3) == "100 %\ntrained, still"
+    assert [o.output_type for o in notebook.cells[-4].outputs] == ["stream", *2 * ["display_data"]]
+    assert text_of(notebook, -4) == "100 %\ntrained, still"
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in codes] == list(range(1, len(codes) + 1))
     outputs = json.dumps([cell.outputs for cell in codes])
@@ -200,11 +204,19 @@ def test_front_part(built):
     assert "--no-deps" in colab.source and "github.com/someone/models@main" in colab.source
 
 
-def test_colab_cell_installs_on_colab_and_only_there(built, monkeypatch):
+def test_result_is_shown_at_the_front(built):
+    front = read(built).cells[1]
+    assert front.source.endswith("![A dot.](attachment:result.png)")
+    assert front.attachments == {"result.png": {"image/png": "iVBORw0KGgo="}}
+
+
+def test_colab_cell_installs_on_colab_and_only_there(built, monkeypatch, request):
     from IPython.core.interactiveshell import InteractiveShell
 
     source = read(built).cells[2].source
     shell = InteractiveShell.instance()
+    # Else every later test would run "in IPython".
+    request.addfinalizer(InteractiveShell.clear_instance)
     calls = []
     monkeypatch.setattr(shell, "run_line_magic", lambda *arguments, **_: calls.append(arguments))
     code = compile(shell.transform_cell(source), "cell", "exec")
@@ -312,7 +324,7 @@ def test_check_finds_changes_of_the_source(course, capsys):
     before = contents(course)
     edit(lesson(course), "7 * 6", "6 * 9")
     said = refusals(course, capsys, "--check", "01")
-    assert "01_tiny_keras.ipynb: cell 12 (code) is not what notebooks/01_tiny/lesson.md:56" in said
+    assert "01_tiny_keras.ipynb: cell 13 (code) is not what notebooks/01_tiny/lesson.md:60" in said
     assert "01_tiny_pytorch.ipynb" in said
     edit(lesson(course), "# 01 · Tiny", "# 01 · Small")
     edit(lesson(course), "6 * 9", "7 * 6")
@@ -354,9 +366,9 @@ def test_check_finds_changes_of_the_source(course, capsys):
         ("About keras.\n<!-- #endregion -->", "About keras.", "29: region is never closed"),
         ("About torch.", '<!-- #region tags=["keras"] -->', "24: region inside the region"),
         ("Some words", "<!-- #endregion -->\nSome words", "21: #endregion closes no region"),
-        ("7 * 6\n```\n", "7 * 6\n", "56: code fence is never closed; add ```."),
+        ("7 * 6\n```\n", "7 * 6\n", "60: code fence is never closed; add ```."),
         ("About torch.", "About torch. " * 20, "1: 44 of 65 words of prose are tagged, more than"),
-        ("7 * 6", "x = 1\n" * 40 + "x", "56: code cell of 41 lines; split it, 40 is the limit."),
+        ("7 * 6", "x = 1\n" * 40 + "x", "60: code cell of 41 lines; split it, 40 is the limit."),
         ("# 01 · Tiny", "# Tiny", '1: a lesson begins with its title; make its first line "# 01 ·'),
         ("# 01 · Tiny", "# 02 · Tiny", "1: a lesson begins with its title"),
         ("The goal.", "```bash\nmake lab\n```", "3: cell magic %%bash; write ```console to show"),
@@ -376,7 +388,7 @@ def test_all_problems_are_told_at_once(course, capsys):
     edit(lesson(course), '"pytorch", "model"', '"pytroch"')
     edit(lesson(course), "7 * 6", "7\n" * 41)
     lines = re.findall(r"lesson\.md:(\d+):", refusals(course, capsys, "01"))
-    assert lines == ["13", "17", "56"]
+    assert lines == ["13", "17", "60"]
 
 
 @pytest.mark.parametrize("leak", ["root", "home"])

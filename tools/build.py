@@ -276,6 +276,17 @@ def front(course: Course, name: str, track: str, other: str) -> list[NotebookNod
     ]
 
 
+def show_result(notebook: NotebookNode, executed: NotebookNode) -> None:
+    """Show the picture that the cell tagged "result" drew at the front, as an attachment."""
+    for cell in executed.cells:
+        for output in cell.get("outputs", []) if "result" in cell.metadata.get("tags", []) else []:
+            if "image/png" in output.get("data", {}):
+                first = notebook.cells[1]
+                first.source += f"\n\n![{output.data['text/plain']}](attachment:result.png)"
+                first.attachments = {"result.png": {"image/png": output.data["image/png"]}}
+                return notebook_files.set_ids(notebook)
+
+
 def build(
     course: Course, name: str, track: str, cells: list[NotebookNode], check: bool, force: bool
 ) -> list[str]:
@@ -291,6 +302,8 @@ def build(
         print(f"{path.stem}: {time.monotonic() - started:.0f} s", flush=True)
     if not problems:
         new = notebook_files.finish(new)
+        # A check of changed code has no new picture: it must not stumble over that first.
+        show_result(new, old if old and check and not adopted else new)
         problems = list(notebook_files.output_problems(new, course.root))
     if problems:
         return [f"{source}:{line}: {track}: {problem}" for line, problem in problems]
