@@ -271,7 +271,7 @@ class LiveView:
         if not any(columns):
             return
         figure = Figure(figsize=(8 if all(columns) else 6, 3), dpi=plots.DPI)
-        left, right = 0.09, 0.985
+        left, right = 0.72 / figure.get_figwidth(), 0.985  # in inches the labels are equally wide
         alt = ""
         if columns[0]:
             keys = plots.check_history(self.history, self.keys)

@@ -79,7 +79,7 @@ def test_both_tracks_start_from_the_same_distribution(lesson, build):
 
 MISTAKES = {
     "another slope": (
-        ("keras", "negative_slope=0.2", "negative_slope=0.3"),
+        ("keras", "negative_slope=", "negative_slope=0.1 + "),
         lambda played: played.outputs(training=True),
         "output of the generator",
     ),
