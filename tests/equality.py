@@ -11,7 +11,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -24,6 +24,7 @@ import keras
 import nbformat
 import numpy as np
 import torch
+from keras.src.backend.common import dtypes
 
 from course_utils import runtime
 
@@ -36,13 +37,8 @@ Namespace = dict[str, Any]
 def double_precision() -> Iterator[None]:
     """Let both frameworks compute in 64 bits on the CPU."""
     floats = keras.config.floatx(), keras.config.dtype_policy()
-    wide = nullcontext()
-    if keras.backend.backend() != "tensorflow":
-        # On the other backends Keras rounds 64 bits to 32; only this private table can forbid it.
-        from keras.src.backend.common import dtypes
-
-        wide = mock.patch.dict(dtypes.BIT64_TO_BIT32_DTYPE, float64="float64")
-        dtypes._lattice_result_type.cache_clear()
+    # Except on TensorFlow, Keras rounds 64 bits to 32; only this private table can forbid it.
+    wide = mock.patch.dict(dtypes.BIT64_TO_BIT32_DTYPE, float64="float64")
     if keras.backend.backend() == "jax":
         import jax
 
