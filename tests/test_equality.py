@@ -99,7 +99,7 @@ MISTAKES = {
         "gradient of the generator's 1 Dense.kernel in Keras",
     ),
     "a discriminator that learns to look away": (
-        ("keras", "ops.stop_gradient(weight.value)", "weight.value"),
+        ("keras", "ops.stop_gradient(w.value)", "w.value"),
         lambda played: played.gradients(),
         "gradient of the discriminator's 1 Dense.kernel in Keras",
     ),

@@ -16,6 +16,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+import course_utils
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 import install  # noqa: E402
@@ -89,6 +91,10 @@ def test_conda_environment_repeats_pyproject():
     }
     found = requirements([line for line in lines if line not in ("pip", "python=3.12")])
     assert found == expected
+
+
+def test_package_has_one_version():
+    assert course_utils.__version__ == PROJECT["version"]
 
 
 def test_python_versions_agree():
