@@ -3,8 +3,8 @@
     python tools/spread.py 01_gan              five seeds, both tracks
     python tools/spread.py 00 01 --seeds 3
 
-A lesson's bar must leave room for this spread. Run it with MNIST and without (COURSE_DATA unset
-and no network), and write the result into `notebooks/spread.md`, as `make spread` does.
+A lesson's bar must leave room for this spread, with MNIST and without it (COURSE_DATA unset and no
+network). What was measured stands in notebooks/spread.md.
 """
 
 from __future__ import annotations
