@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from course_utils.plots import check_images
+
 
 class Judge:
     """A small CNN that reads digits, evaluated in NumPy. `tools/train_judge.py` trained it.
@@ -103,25 +105,12 @@ def _convolve(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray
 def as_images(images, name: str = "images") -> np.ndarray:
     """Check images and return them as float32 (n, 28, 28, 1) in [0, 1]."""
     images = np.asarray(images)
-    if images.shape[1:] not in ((28, 28), (28, 28, 1)):
+    if images.ndim == 3:
+        images = images[..., None]
+    check_images(images, name)
+    if images.shape[1:] != (28, 28, 1):
         raise ValueError(
-            f"{name} have shape {images.shape}, expected (n, 28, 28, 1) or (n, 28, 28): "
-            "PyTorch's (n, 1, 28, 28) becomes this with .transpose(0, 2, 3, 1)"
+            f"{name} has shape {images.shape}, expected (n, 28, 28, 1): the judge reads pictures "
+            "of 28 × 28 pixels only"
         )
-    if len(images) == 0:
-        raise ValueError(f"{name} are empty, expected at least one image: draw some first")
-    images = images.astype(np.float32, copy=False).reshape(-1, 28, 28, 1)
-    low, high = images.min(), images.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError(
-            f"{name} hold NaN or infinity, expected finite values: did training blow up?"
-        )
-    if low < -1e-3 or high > 1 + 1e-3:
-        if -1.001 < low < -0.5 and high < 1.001:  # tanh
-            given, mend = "[-1, 1]", "(x + 1) / 2"
-        elif low >= 0 and 2 < high <= 255:  # bytes
-            given, mend = "[0, 255]", "x / 255"
-        else:
-            given, mend = f"[{low:.3g}, {high:.3g}]", "np.clip(x, 0, 1)"
-        raise ValueError(f"{name}: values lie in {given}, expected [0, 1]: map them with {mend}")
-    return images
+    return images.astype(np.float32, copy=False)

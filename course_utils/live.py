@@ -187,7 +187,7 @@ class LiveView:
         if self.interrupted:
             line = (
                 f"Stopped at step {of} after {duration(seconds)}. Weights and history are kept: "
-                "the next cells use them as they are, and running this cell again trains on."
+                "the next cells use them as they are."
             )
         elif kind is not None:
             line = f"{kind.__name__} after step {of}. The history is kept."

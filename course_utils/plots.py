@@ -203,7 +203,7 @@ append to all of them in every step.
     show(figure, alt or (f"{title}. " if title else "") + describe(history, keys, x))
 
 
-# Below: what LiveView shares with the functions above.
+# Below: what LiveView and the judge share with the functions above.
 
 
 def in_ipython() -> bool:
@@ -234,17 +234,17 @@ def bundle(figure: "Figure", alt: str) -> tuple[dict, dict]:
     return data, {"image/png": {"alt": alt}}
 
 
-def check_images(images: np.ndarray) -> None:
+def check_images(images: np.ndarray, name: str = "images") -> None:
     """Raise unless images are floats in [0, 1] of shape (n, height, width, 1)."""
     if not isinstance(images, np.ndarray):
         raise TypeError(
-            f"images is a {type(images).__name__}, expected a NumPy array: pass "
+            f"{name} is a {type(images).__name__}, expected a NumPy array: pass "
             "images.detach().cpu().numpy() from PyTorch, "
             "keras.ops.convert_to_numpy(images) from Keras."
         )
     if not np.issubdtype(images.dtype, np.floating):
         raise TypeError(
-            f"images holds {images.dtype}, expected floats in [0, 1]: "
+            f"{name} holds {images.dtype}, expected floats in [0, 1]: "
             'for bytes pass images.astype("float32") / 255.'
         )
     if images.ndim != 4 or images.shape[-1] != 1 or 0 in images.shape:
@@ -262,12 +262,12 @@ def check_images(images: np.ndarray) -> None:
             hint = "For a single image pass images[None, ..., None]."
         else:
             hint = "Only grey images can be shown."
-        raise ValueError(f"images has shape {images.shape}, expected (n, height, width, 1). {hint}")
+        raise ValueError(f"{name} has shape {images.shape}, expected (n, height, width, 1). {hint}")
     low, high = float(images.min()), float(images.max())  # NaN if any value is
     if not math.isfinite(low + high):
         broken = int((~np.isfinite(images)).any(axis=(1, 2, 3)).sum())
         raise ValueError(
-            f"{broken} of {len(images)} images hold NaN or infinite values: "
+            f"{broken} of {len(images)} {name} hold NaN or infinite values: "
             "the model that drew them diverged. Look at its losses; try a smaller learning rate."
         )
     if low < -1e-5 or high > 1 + 1e-5:
@@ -277,7 +277,7 @@ def check_images(images: np.ndarray) -> None:
             hint = "They look like a tanh's: pass (images + 1) / 2."
         else:
             hint = "If they are logits, pass them through a sigmoid first."
-        raise ValueError(f"images has values from {low:.3g} to {high:.3g}, expected [0, 1]. {hint}")
+        raise ValueError(f"{name} has values from {low:.3g} to {high:.3g}, expected [0, 1]. {hint}")
 
 
 def check_history(

@@ -48,13 +48,11 @@ def measure(path: Path, seed: int) -> tuple[str, dict[str, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="+", help="lessons, such as 01_gan or 01")
+    parser.add_argument("names", nargs="+", help="lessons or notebooks: 01, 01_gan, 01_gan_keras")
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     paths = [
-        path
-        for name in options.names
-        for path in sorted(ROOT.glob(f"notebooks/{name}*/{name}*_*.ipynb"))
+        path for name in options.names for path in sorted(ROOT.glob(f"notebooks/*/{name}*.ipynb"))
     ]
     tasks = [(path, seed) for path in paths for seed in range(options.seeds)]
     # Two at once with one thread each, as in `make test`.
