@@ -104,7 +104,7 @@ MISTAKES = {
         "gradient of the discriminator's 1 Dense.kernel in Keras",
     ),
     "the same in PyTorch": (
-        ("pytorch", "loss.backward(inputs=list(network.parameters()), ", "loss.backward("),
+        ("pytorch", "backward(inputs=list(generator.parameters()))", "backward()"),
         lambda played: played.gradients(),
         "gradient of the discriminator's 1 Dense.kernel in PyTorch",
     ),
