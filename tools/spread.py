@@ -57,12 +57,12 @@ def main() -> None:
     tasks = [(path, seed) for path in paths for seed in range(options.seeds)]
     # Two at once with one thread each, as in `make test`.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        results = list(pool.map(lambda task: measure(*task), tasks))
+        results = dict(zip(tasks, pool.map(lambda task: measure(*task), tasks), strict=True))
     for path in paths:
-        tables = [table for task, (_, table) in zip(tasks, results, strict=True) if task[0] == path]
-        data = next(d for task, (d, _) in zip(tasks, results, strict=True) if task[0] == path)
-        for title in tables[0]:
-            values = [table[title] for table in tables]
+        runs = [results[path, seed] for seed in range(options.seeds)]
+        data, first = runs[0]
+        for title in first:
+            values = [table[title] for _, table in runs]
             print(
                 f"| {path.stem} | {data} | {title} | {statistics.mean(values):.3f} | "
                 f"{statistics.stdev(values):.3f} | {min(values):.3f} to {max(values):.3f} |",
