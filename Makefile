@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 NAMES ?=
 
-.PHONY: help lab test test-fast test-backends notebooks measured author clean
+.PHONY: help lab test test-fast test-backends notebooks budgets measured benchmark author clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## *' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -24,9 +24,14 @@ test-backends: author  ## every Keras notebook whole on TensorFlow, PyTorch and 
 notebooks: author  ## build the lessons' notebooks, all or NAMES="01_gan 02"
 	@$(RUN) tools/build.py $(NAMES)
 
-measured: author  ## measure minutes and memory of every notebook, one after the other, then build
-	@$(RUN) tools/check.py measured
-	@$(RUN) tools/build.py
+budgets: author  ## every notebook alone, held to its budgets of time and memory, on a quiet machine
+	@$(RUN) tools/check.py budgets
+
+measured: author  ## take over minutes, memory and quality of the last `make test`, then build
+	@$(RUN) tools/build.py --measured
+
+benchmark: author  ## images per second and quality after 30, 60 and 120 s; 5 minutes a notebook
+	@$(RUN) benchmarks/benchmark.py $(NAMES)
 
 author:
 	@$(PYTHON) tools/install.py --extras author,jax

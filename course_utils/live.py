@@ -66,6 +66,8 @@ class LiveView:
         Step → images.
     start, step : int
         The step before the first, and the present one.
+    steps_per_second : float
+        Speed of the training itself.
     interrupted : bool
         Whether an interrupt ended the training.
 
@@ -124,11 +126,14 @@ class LiveView:
         # Time left is judged by the last few lines' speed. The first mark comes with the first
         # update, so a first step that compiles does not count.
         self._marks: deque[tuple[float, int]] = deque(maxlen=10)
+        self._timed_steps, self._timed_seconds = 0, 0.0  # what `steps_per_second` divides
+        self._resumed: float | None = None  # when the last update gave control back to the training
         self._line_due = self._figure_due = math.inf
 
     def __enter__(self) -> "LiveView":
         self._handles.clear()
         self._marks.clear()
+        self._timed_steps, self._timed_seconds, self._resumed = 0, 0.0, None
         # Before the clock starts: importing matplotlib and the first drawing take a while.
         self._take_sample()
         if self._in_kernel:
@@ -153,9 +158,12 @@ class LiveView:
         ValueError
             If a value is not one number, or the names changed.
         """
-        self.step = step
+        new_steps, self.step = step - self.step, step
         if step % self.record_every == 0 or step == self.total:
-            self._record(step, values)
+            self._record(step, values)  # on a GPU this waits until the steps are done
+        if self._resumed is not None:  # this is not the first update
+            self._timed_steps += new_steps
+            self._timed_seconds += perf_counter() - self._resumed
         if step >= self._next_sample:
             self._take_sample()
         now = perf_counter()
@@ -168,6 +176,18 @@ class LiveView:
                 self._draw()
                 spent = perf_counter() - now
                 self._figure_due = now + max(FIGURE_SECONDS, spent / FIGURE_SHARE)
+        self._resumed = perf_counter()
+
+    @property
+    def steps_per_second(self) -> float:
+        """Speed of the training itself; times the batch size, it is images per second.
+
+        It is counted from the end of the first `update` on, so a first step (or a first epoch, in
+        Keras) that traces and compiles is left out. So is the time that the view takes for its
+        drawing and in `sample`. What your own code does between two updates counts. NaN before the
+        second update.
+        """
+        return self._timed_steps / self._timed_seconds if self._timed_seconds else math.nan
 
     def __exit__(
         self,

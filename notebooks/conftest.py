@@ -1,29 +1,35 @@
-"""Hold every notebook to its budgets while nbval executes it (`make test`, `make measured`).
+"""Hold every notebook to its budgets while nbval executes it (`make test`, `make budgets`).
 
 Beside nbval, each cell reports the peak memory of its kernel; the time of the cells tagged
-`training` is summed; a table of all notebooks ends the run. A notebook beyond a budget fails it.
+`training` is summed; the last cell's measures are read; a table of all notebooks ends the run. A
+notebook beyond a budget fails it.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
 from nbval.plugin import IPyNbCell
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+import measures  # noqa: E402
+
 
 @dataclass
 class Cost:
-    """What executing one notebook has cost so far."""
+    """What executing one notebook has cost so far, and what it has achieved."""
 
     seconds: float = 0.0  # wall time of all cells, the kernel's start included
     training_seconds: float = 0.0  # of that, cells tagged "training"
     peak_gib: float = 0.0
+    measures: measures.Measures = field(default_factory=dict)
     failed: bool = False
 
 
@@ -73,6 +79,11 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     finally:
         training = "training" in item.cell.metadata.get("tags", [])
         item.user_properties += [("training", training), ("peak_gib", peak_gib(pid) if pid else 0)]
+        outputs = getattr(item, "test_outputs", None) or []
+        text = "".join(
+            output.get("text", "") for output in outputs if output.get("name") == "stdout"
+        )
+        item.user_properties.append(("measures", measures.read(text)))
 
 
 class Budgets:
@@ -97,6 +108,7 @@ class Budgets:
         if report.when == "call":
             cost.training_seconds += report.duration * noted.get("training", False)
             cost.peak_gib = max(cost.peak_gib, noted.get("peak_gib", 0))
+            cost.measures = noted.get("measures", {})  # the last cell's are those that stay
 
     def verdict(self, cost: Cost) -> str:
         """Say how a notebook stands with its budgets: "ok", or what it exceeds."""
@@ -106,6 +118,8 @@ class Budgets:
             for (unit, limit), amount in zip(self.limits.items(), used, strict=True)
             if amount > limit
         ]
+        if self.measured_to and not cost.measures:
+            beyond.append("the last cell printed no measures")
         return ", ".join(["FAILED"] * cost.failed + beyond) or "ok"
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -119,23 +133,30 @@ class Budgets:
             return
         write = terminalreporter.write_line
         terminalreporter.section("time and memory")
-        write(f"{'notebook':<28} {'minutes':>7} {'training s':>10} {'peak GiB':>8}  budgets")
+        write(f"{'notebook':<28} {'minutes':>7} {'training s':>10} {'peak GiB':>8}  verdict")
         for name, cost in sorted(self.costs.items()):
             write(
                 f"{name:<28} {cost.seconds / 60:7.1f} {cost.training_seconds:10.1f} "
-                f"{cost.peak_gib:8.2f}  {self.verdict(cost)}"
+                f"{cost.peak_gib:8.2f}  {self.verdict(cost)}  {measures.headlines(cost.measures)}"
             )
         if not self.measured_to:
             return
         if not self.passed:
             return write(f"{self.measured_to} is left as it was: not all is well above.")
+        from course_utils import data
+
+        dataset = data.load("mnist")  # what there is on this machine, as in the notebooks
         table = {
             name: {
                 "minutes": round(cost.seconds / 60, 1),
                 "training_seconds": round(cost.training_seconds, 1),
                 "peak_gib": round(cost.peak_gib, 2),
+                "data": dataset.name,
+                "measures": cost.measures,
             }
             for name, cost in sorted(self.costs.items())
         }
-        self.measured_to.write_text(json.dumps(table, indent=2) + "\n", "utf-8")
+        text = json.dumps(table, indent=1, ensure_ascii=False)
+        self.measured_to.parent.mkdir(exist_ok=True)
+        self.measured_to.write_text(text + "\n", "utf-8")
         write(f"{self.measured_to} is written.")

@@ -1,8 +1,9 @@
-"""notebooks/conftest.py: costs are measured, and what goes beyond a limit really fails."""
+"""notebooks/conftest.py: costs and quality are measured; what goes beyond a limit really fails."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-CONFTEST = Path(__file__).parents[1] / "notebooks" / "conftest.py"
+from course_utils import data
+
+ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
 
 # Ends well after the interrupt that nbval sends at its limit: nbval alone takes it for a pass.
@@ -34,11 +37,16 @@ while True:
         pass
 """
 TRAINS = "import time; kept = bytearray(300 * 2**20); time.sleep(1.5)"
+MEASURES = """\
+print("measure             samples     real  better  sample size")
+print("Fréchet distance     21.375    0.412  lower         5,000")
+print("held-out bound     -104.200")
+"""
 
 
 def execute(folder: Path, *options: str, **notebooks: list[str]) -> subprocess.CompletedProcess:
     """Run nbval in `folder` on notebooks made of these cells; the last is tagged `training`."""
-    shutil.copy(CONFTEST, folder)
+    shutil.copy(ROOT / "notebooks" / "conftest.py", folder)
     (folder / "pytest.ini").write_text("[pytest]\n")
     for name, sources in notebooks.items():
         cells = [new_code_cell(source) for source in sources]
@@ -46,7 +54,14 @@ def execute(folder: Path, *options: str, **notebooks: list[str]) -> subprocess.C
         nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-rA"]
     command += ["-p", "no:cacheprovider", *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 def test_a_timeout_fails_whatever_the_cell_catches(tmp_path):
@@ -68,9 +83,17 @@ def test_a_timeout_fails_whatever_the_cell_catches(tmp_path):
 
 
 def test_costs_are_measured(tmp_path):
-    result = execute(tmp_path, "--measured-to=measured.json", trains=["1", TRAINS])
+    options = ["--measured-to=build/measured.json", "-n", "2", "--dist", "loadscope"]
+    cells = [MEASURES.replace("21", "99"), f"{TRAINS}\n{MEASURES}"]  # only the last cell's count
+    result = execute(tmp_path, *options, trains=cells)
     assert result.returncode == 0, result.stdout + result.stderr
-    cost = json.loads((tmp_path / "measured.json").read_text())["trains"]
+    cost = json.loads((tmp_path / "build" / "measured.json").read_text("utf-8"))["trains"]
+    assert cost["measures"] == {
+        "Fréchet distance": [21.375, 0.412],
+        "held-out bound": [-104.2, None],
+    }
+    assert cost["data"] == data.load("mnist").name
+    assert "ok  Fréchet 21.4 (real 0.4), bound -104.2 nats" in result.stdout
     assert 1.5 <= cost["training_seconds"] < 60 * (cost["minutes"] + 0.05)
     assert 0.3 < cost["peak_gib"] < 0.6  # the kernel itself, and 300 MiB
 
@@ -78,8 +101,15 @@ def test_costs_are_measured(tmp_path):
 def test_going_beyond_a_budget_fails(tmp_path):
     (tmp_path / "measured.json").write_text("old")
     options = ["--measured-to=measured.json", "--budget-seconds=1", "--budget-gib=0.2"]
-    result = execute(tmp_path, *options, trains=["1", TRAINS])
+    result = execute(tmp_path, *options, trains=["1", f"{TRAINS}\n{MEASURES}"])
     assert result.returncode == 1 and "2 passed" in result.stdout
     assert "beyond the budget of 1 s of training" in result.stdout
     assert "beyond the budget of 0.2 GiB of memory" in result.stdout
     assert (tmp_path / "measured.json").read_text() == "old"
+
+
+def test_a_last_cell_without_measures_fails(tmp_path):
+    result = execute(tmp_path, "--measured-to=measured.json", trains=[MEASURES, "print('good')"])
+    assert result.returncode == 1 and "2 passed" in result.stdout
+    assert "the last cell printed no measures" in result.stdout
+    assert not (tmp_path / "measured.json").exists()

@@ -1,5 +1,6 @@
 """tools/build.py on a tiny course: what it builds, keeps, and refuses."""
 
+import dataclasses
 import json
 import os
 import re
@@ -11,10 +12,13 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course_utils import metrics
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 import build  # noqa: E402
+import measures  # noqa: E402
 import notebook_files  # noqa: E402
 
 PROJECT = """\
@@ -102,7 +106,9 @@ def built(tmp_path_factory):
     (root / "pyproject.toml").write_text(PROJECT)
     (root / "README.md").write_text(README)
     (root / "notebooks" / "measured.json").write_text(
-        '{"01_tiny_keras": {"minutes": 1.42, "training_seconds": 40.1, "peak_gib": 0.91}}'
+        '{"01_tiny_keras": {"minutes": 1.42, "training_seconds": 40.1, "peak_gib": 0.91, '
+        '"data": "digits", "measures": {"Fréchet distance": [21.375, 0.412]}}}',
+        "utf-8",
     )
     assert build.main([], root) == 0
     return root
@@ -196,7 +202,7 @@ def test_front_part(built):
         f"(https://mybinder.org/v2/gh/someone/models/main?urlpath=lab/tree/{file})",
         "[in PyTorch](01_tiny_pytorch.ipynb)",
         "Next: [02 · Plain](../02_plain/02_plain_keras.ipynb)",
-        "Measured on two CPU cores: 1.4 minutes, 0.9 GiB peak memory.",
+        "Measured on one CPU core: 1.4 minutes, 0.9 GiB peak memory.",
     ):
         assert link in links.source
     assert "Previous" not in links.source
@@ -240,11 +246,63 @@ def test_lesson_without_tags_gives_both_notebooks(built):
 def test_map_and_start_page(built):
     readme = (built / "README.md").read_text("utf-8")
     start = (built / "notebooks" / "START.md").read_text("utf-8")
-    row = "| 01 · Tiny | [Keras]({}01_tiny/01_tiny_keras.ipynb) | 1.4 | 0.9 GiB |"
-    assert row.format("notebooks/") in readme and row.format("") in start
+    for folder, page in (("notebooks/", readme), ("", start)):
+        first = (
+            f"| 01 · Tiny | [PyTorch]({folder}01_tiny/01_tiny_pytorch.ipynb) | not measured yet |"
+        )
+        second = f"|  | [Keras]({folder}01_tiny/01_tiny_keras.ipynb) | 1.4 | 0.9 GiB | "
+        assert first in page and f"{second}Fréchet 21.4 (real 0.4) |" in page
+        assert "Quality on the stand-in `digits`" in page
     assert readme.startswith("# Course\n") and readme.endswith("\nMore.\n")
     assert readme.count("colab-badge") == readme.count("badge_logo") == 4
     assert "http" not in start  # it opens without a network
+
+
+def measured_in_a_test_run(root, **figures):
+    """Leave what `make test` would have measured of all four notebooks."""
+    found = {"minutes": 2.0, "training_seconds": 50.0, "peak_gib": 1.2, "data": "mnist"}
+    found["measures"] = {"Fréchet distance": [18.0, 0.4], "label accuracy": [0.987, None]}
+    names = [f"{lesson}_{track}" for lesson in ("01_tiny", "02_plain") for track in build.TRACKS]
+    (root / "build").mkdir(exist_ok=True)
+    text = json.dumps({name: found for name in names} | figures)
+    (root / "build" / "measured.json").write_text(text, "utf-8")
+
+
+def test_the_map_takes_over_what_a_test_run_has_measured(course):
+    measured_in_a_test_run(course)
+    before = text_of(read(course), 1)
+    assert build.main(["--check"], course) == 0  # a run of the tests alone changes no page
+    assert build.main(["--measured"], course) == 0
+    readme = (course / "README.md").read_text("utf-8")
+    assert readme.count("| 2.0 | 1.2 GiB | Fréchet 18.0 (real 0.4), 99% as asked |") == 4
+    assert "Quality on MNIST" in readme and "not measured" not in readme
+    assert "2.0 minutes, 1.2 GiB" in read(course).cells[1].source
+    assert text_of(read(course), 1) == before  # nothing was executed for it
+    assert build.main(["--check"], course) == 0
+
+
+def test_figures_are_taken_over_of_the_whole_course_only(course, capsys):
+    before = contents(course)
+    assert "`make test` leaves it" in refusals(course, capsys, "--measured")
+    measured_in_a_test_run(course, **{"09_gone_keras": {}})
+    assert "of another course (09_gone_keras)" in refusals(course, capsys, "--measured")
+    (course / "build" / "measured.json").write_text("{}")
+    assert "01_tiny_keras, 01_tiny_pytorch, 02_plain" in refusals(course, capsys, "--measured")
+    shutil.rmtree(course / "build")
+    assert contents(course) == before
+
+
+def test_measures_are_read_from_what_scores_print():
+    scores = metrics.Scores(21.375, 0.75, 0.4, 1.0, 0.001, None, 5000, 1000, 1000)
+    floor = dataclasses.replace(scores, frechet=0.412, label_accuracy=0.9)
+    text = f"the curves: 100\n{dataclasses.replace(scores, floor=floor, label_accuracy=0.5)}\nend"
+    found = measures.read(text)
+    assert found["Fréchet distance"] == (21.375, 0.412) and found["label accuracy"] == (0.5, 0.9)
+    assert set(found) == {
+        *("Fréchet distance", "precision", "recall", "class coverage", "memorised"),
+        "label accuracy",
+    }
+    assert measures.headlines(found) == "Fréchet 21.4 (real 0.4), 50% as asked (real 90%)"
 
 
 # ---------------------------------------------------------------- what is kept

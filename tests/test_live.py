@@ -12,7 +12,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 import course_utils
-from course_utils import live
+from course_utils import live, plots
 from course_utils.live import LiveView
 
 ROOT = os.path.dirname(os.path.dirname(course_utils.__file__))
@@ -296,6 +296,44 @@ def test_time_left_forgets_a_slow_first_step(monkeypatch):
             clock[0] += 5.0
             view.update(step, loss=1.0)
         assert view._progress().endswith("7 min 25 s left")  # 89 steps of 5 s
+
+
+@pytest.mark.parametrize("at_once", [1, 50])  # a loop by hand, and Keras's epochs
+def test_speed_is_that_of_the_training_alone(monkeypatch, at_once):
+    clock = [0.0]
+
+    def wait(seconds):
+        clock[0] += seconds
+
+    def sample():
+        wait(7.0)
+        return np.zeros((1, 28, 28, 1))
+
+    monkeypatch.setattr(live, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(plots, "in_kernel", lambda: True)
+    monkeypatch.setattr(LiveView, "_draw", lambda view: wait(3.0))
+    monkeypatch.setattr(LiveView, "_write", lambda view, *_, **__: wait(0.5))
+    with LiveView(total=500, sample=sample) as view:
+        wait(60.0)  # the first compiles for a minute
+        view.update(at_once, loss=1.0)
+        assert np.isnan(view.steps_per_second)
+        for step in range(2 * at_once, 501, at_once):
+            wait(0.25 * at_once)
+            view.update(step, loss=1.0)
+            assert view.steps_per_second == pytest.approx(4.0)
+        wait(9.0)  # what comes after the last step
+    assert len(view.samples) > 5
+    assert view.steps_per_second == pytest.approx(4.0)
+
+
+def test_speed_begins_anew_with_a_history_that_goes_on(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(live, "perf_counter", lambda: clock[0])
+    with LiveView(total=300, history={"step": [100.0], "loss": [1.0]}) as view:
+        for step in (200, 300):
+            clock[0] += 50.0
+            view.update(step, loss=1.0)
+    assert view.steps_per_second == 2.0
 
 
 @pytest.mark.parametrize(

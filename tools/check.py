@@ -1,9 +1,10 @@
 """Run the course's checks, quick ones first, and end with a table of what passed.
 
     python tools/check.py fast        style, build, quick unit tests
-    python tools/check.py all         also the slow unit tests, and every notebook
+    python tools/check.py all         also the slow unit tests, and every notebook, whose minutes,
+                                      memory and quality it leaves in build/measured.json
     python tools/check.py backends    every Keras notebook on TensorFlow, PyTorch and JAX
-    python tools/check.py measured    every notebook alone; writes notebooks/measured.json
+    python tools/check.py budgets     every notebook alone, with all cores
 
 A failing stage does not stop the later ones; the exit status is 1 if any failed.
 """
@@ -33,7 +34,7 @@ ONE_THREAD = {
         "TF_NUM_INTEROP_THREADS",
     )
 }
-# The budget of 75 s of training is for both cores of a quiet machine, and `measured` holds it.
+# The budget of 75 s of training is for both cores of a quiet machine, and `budgets` holds it.
 # Here a notebook has one of the two, beside another notebook: up to twice the time (GAN lesson on
 # TensorFlow: 60 s alone, 71 to 103 s here).
 SHARED_SECONDS = 75 * 2
@@ -73,8 +74,8 @@ def notebooks(name: str, paths: list[str], *options: str, **environment: str) ->
 
 def stages(what: str) -> list[Stage]:
     two_at_once = ["-n", "2", "--dist", "loadscope"]
-    if what == "measured":
-        return [notebooks("measured", ["notebooks"], "--measured-to=notebooks/measured.json")]
+    if what == "budgets":
+        return [notebooks("budgets", ["notebooks"])]
     if what == "backends":
         found = ROOT.glob("notebooks/*/*_keras.ipynb")
         paths = sorted(path.relative_to(ROOT).as_posix() for path in found)
@@ -94,6 +95,7 @@ def stages(what: str) -> list[Stage]:
     if what == "fast":
         return [*quick, Stage("unit tests", module("pytest", "--quiet", "-m", "not slow"))]
     options = [*two_at_once, f"--budget-seconds={SHARED_SECONDS:.0f}"]
+    options.append("--measured-to=build/measured.json")  # ignored by git; tools/build.py reads it
     return [
         *quick,
         Stage("unit tests", module("pytest", "--quiet")),
@@ -124,7 +126,7 @@ def run(stage: Stage) -> tuple[bool, float, str]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["fast", "all", "backends", "measured"])
+    parser.add_argument("what", choices=["fast", "all", "backends", "budgets"])
     what = parser.parse_args(arguments).what
     started = time.monotonic()
     results = [(stage.name, *run(stage)) for stage in stages(what)]

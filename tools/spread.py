@@ -16,12 +16,10 @@ import statistics
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import measures
 import nbformat
 from check import ONE_THREAD, ROOT
 from nbclient import NotebookClient
-
-# A row of the table that `print(scores)` writes: measure, samples, real.
-ROW = re.compile(r"^(\w[\w\- é]*?) {2,}(-?[\d.]+) {2,}(-?[\d.]+) ", re.MULTILINE)
 
 
 def measure(path: Path, seed: int) -> tuple[str, dict[str, float]]:
@@ -40,7 +38,7 @@ def measure(path: Path, seed: int) -> tuple[str, dict[str, float]]:
     client.execute(env={**os.environ, **ONE_THREAD})
     *_, last, name = [cell for cell in notebook.cells if cell.cell_type == "code"]
     texts = ["".join(o.text for o in c.outputs if o.get("name") == "stdout") for c in (last, name)]
-    table = {title: float(value) for title, value, _ in ROW.findall(texts[0])}
+    table = {title: value for title, (value, _) in measures.read(texts[0]).items()}
     if not table:
         raise SystemExit(f"{path.stem}, seed {seed}: the last cell printed no measures.")
     return texts[1].strip(), table
