@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from scipy import linalg, ndimage
+from scipy import linalg, ndimage, stats
 
 from course_utils import data, metrics
 from course_utils.metrics import Judge
@@ -83,7 +83,7 @@ def test_network_that_is_trained_is_the_one_that_is_kept():
     finally:
         sys.path.pop(0)
     torch.manual_seed(0)
-    network = train_judge.build_network()
+    network = train_judge.lesson().build_judge().cpu()
     images = torch.rand(64, 1, 28, 28)
     for _ in range(20):
         network(images)  # moves batch norm's running statistics away from 0 and 1
@@ -92,6 +92,27 @@ def test_network_that_is_trained_is_the_one_that_is_kept():
         expected = network.eval()(images).softmax(dim=1).numpy()
     given = Judge(weights).probabilities(images.permute(0, 2, 3, 1).numpy())
     np.testing.assert_allclose(given, expected, atol=1e-5)
+
+
+def test_judge_that_lesson_03_trains_is_one_network_in_both_tracks(rng):
+    for framework in ("torch", "keras"):
+        pytest.importorskip(framework)
+    import equality
+    import keras
+
+    with equality.same_arithmetic():
+        lessons = [equality.load("03_measuring", track) for track in ("pytorch", "keras")]
+        ours, theirs = networks = [lesson["build_judge"]() for lesson in lessons]
+        twins = equality.couple(*networks)
+        assert len(twins) == 4 * 5 + 2  # each of four layers and its batch norm, and the last one
+        images, labels = rng.random((16, 28, 28, 1)), rng.integers(10, size=16)
+        logits = ours.eval()(equality.to_pytorch(images))
+        assert equality.difference(logits.detach().numpy(), theirs(images)) < 1e-6
+        loss = lessons[0]["judge_loss"](logits, equality.to_pytorch(labels))
+        same = lessons[1]["judge_loss"](
+            labels, keras.ops.convert_to_tensor(logits.detach().numpy())
+        )
+        assert float(same) == pytest.approx(float(loss.detach()), rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +175,61 @@ def test_frechet_refuses_what_it_cannot_measure(rng):
         metrics.frechet_distance(a[:, 0], a)
 
 
+def naive_kernel_distance(a, b):
+    def mean(x, y, same):
+        values = [
+            (sum(p * q for p, q in zip(x[i], y[j], strict=True)) / len(x[i]) + 1) ** 3
+            for i in range(len(x))
+            for j in range(len(y))
+            if not (same and i == j)
+        ]
+        return sum(values) / len(values)
+
+    return mean(a, a, same=True) + mean(b, b, same=True) - 2 * mean(a, b, same=False)
+
+
+def test_kernel_distance_agrees_with_a_naive_loop(rng):
+    a, b = rng.normal(size=(23, 4)), rng.normal(size=(31, 4)) + 0.5
+    distance, error = metrics.kernel_distance(a, b, blocks=1)
+    assert distance == pytest.approx(naive_kernel_distance(a, b), rel=1e-10)
+    assert np.isnan(error)
+
+
+def test_kernel_distance_is_the_closed_form_for_two_single_places():
+    """With all points of a set at one place there are three values of the kernel only."""
+    a, b = np.tile([1.0, 2.0], (20, 1)), np.tile([3.0, -1.0], (40, 1))
+    expected = (5 / 2 + 1) ** 3 + (10 / 2 + 1) ** 3 - 2 * (1 / 2 + 1) ** 3
+    assert metrics.kernel_distance(a, b, blocks=4) == pytest.approx((expected, 0))
+
+
+def test_kernel_distance_has_no_bias_and_a_right_standard_error(rng):
+    distances, errors = np.transpose(
+        [metrics.kernel_distance(*rng.normal(size=(2, 60, 3)), blocks=6) for _ in range(400)]
+    )
+    spread = distances.std()
+    assert abs(distances.mean()) < 3 * spread / np.sqrt(400)
+    assert np.sqrt((errors**2).mean()) == pytest.approx(spread, rel=0.15)
+
+
+def test_kernel_distance_takes_large_sets_in_parts(rng):
+    a, b = rng.normal(size=(2, 4000, 2))  # more than one part
+    together = ((np.concatenate([a, b]) @ np.concatenate([a, b]).T) / 2 + 1) ** 3
+    np.fill_diagonal(together, 0)
+    own = (together[:4000, :4000].sum() + together[4000:, 4000:].sum()) / (4000 * 3999)
+    expected = own - 2 * together[:4000, 4000:].mean()
+    assert metrics.kernel_distance(a, b, blocks=1)[0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_kernel_distance_refuses_what_it_cannot_measure(rng):
+    a = rng.normal(size=(20, 3))
+    with pytest.raises(ValueError, match="19 samples, expected at least 20.*10 blocks"):
+        metrics.kernel_distance(a, a[:19])
+    with pytest.raises(ValueError, match="3 columns and features_b 2"):
+        metrics.kernel_distance(a, a[:, :2])
+    with pytest.raises(ValueError, match="blocks is 0"):
+        metrics.kernel_distance(a, a, blocks=0)
+
+
 def naive_share_inside(points, centres, k):
     inside = 0
     for point in points:
@@ -204,6 +280,17 @@ def test_class_coverage():
         metrics.class_coverage(np.eye(10), 10)
     with pytest.raises(ValueError, match="fraction is 0"):
         metrics.class_coverage(ten, 10, fraction=0)
+
+
+def test_label_entropy():
+    assert metrics.label_entropy(np.repeat(np.arange(10), 7)) == pytest.approx(np.log(10))
+    assert metrics.label_entropy(np.full(5, 3)) == 0
+    shares = np.array([0.5, 0.25, 0.125, 0.125])
+    labels = np.repeat([9, 2, 4, 7], (shares * 800).astype(int))
+    assert metrics.label_entropy(labels) == pytest.approx(1.75 * np.log(2))  # 1.75 bits
+    assert metrics.label_entropy(labels) == pytest.approx(stats.entropy(shares))
+    with pytest.raises(ValueError, match="not one-hot"):
+        metrics.label_entropy(np.eye(10))
 
 
 def test_label_accuracy():
