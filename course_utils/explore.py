@@ -141,7 +141,7 @@ class Explorer:
             rows.append(control)
         if play is not None:
             self.controls["play"] = player = widgets.Play(
-                min=self.controls[play].min, max=self.controls[play].max, step=2, interval=100
+                min=self.controls[play].min, max=self.controls[play].max, step=1, interval=60
             )
             # In the browser: it goes on smoothly while Python draws, and skips what is too much.
             self._link = widgets.jslink((player, "value"), (self.controls[play], "value"))
