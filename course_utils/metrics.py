@@ -185,7 +185,7 @@ def _share_inside(points: np.ndarray, centres: np.ndarray, k: int) -> float:
     return float(np.concatenate(inside).mean())
 
 
-def _distance_blocks(a: np.ndarray, b: np.ndarray, cells: int = 6_000_000):
+def _distance_blocks(a: np.ndarray, b: np.ndarray, cells: int = 2_000_000):
     """Yield (rows, squared distances of these rows of a to all of b), at most `cells` at a time."""
     step = max(1, cells // len(b))
     norms = np.einsum("ij,ij->i", b, b)

@@ -1,5 +1,37 @@
 """Tell whether a lesson's two tracks are one model: copy weights from PyTorch to Keras, compare.
 
+A lesson joins by itself: `models` finds it by its builders, build_generator or build_encoder, or
+several with a word between, build_ring_generator. Its cells tagged `model` define, in both tracks
+with the same names:
+
+- `build_generator()` and `build_discriminator()`, or `build_encoder()` and `build_decoder()`, which
+  need no arguments. A network with labels takes two inputs: generator(latent, labels) in PyTorch,
+  a functional model with the inputs [latent, labels] in Keras; labels are whole numbers, at least
+  CLASSES different ones. An encoder returns (mean, log_var), a decoder logits.
+- GAN: `discriminator_loss(real_logits, fake_logits)` and `generator_loss(fake_logits)`.
+  VAE: `reconstruction_loss(images, logits)` and `kl_divergence(mean, log_var)`.
+  More arguments have defaults. All other functions of such arguments are compared too.
+- PyTorch: `train_step`, called by the names of its arguments. It may ask for real, latent, labels,
+  generator, discriminator, average, images, noise, encoder, decoder, and either `optimizers`, one
+  for each network, or one `optimizer`; all others have defaults and keep them.
+  `adam(network)` makes one of `optimizers`, `adam(encoder, decoder)` makes the one `optimizer`.
+- Keras: `GAN(generator, discriminator)`, which draws with its method `draw_latent(n)`, or
+  `VAE(encoder, decoder)` with `draw_noise(n)`, trained on images or on (images, labels); `adam()`.
+
+If build_ring_generator needs other ones, ring_train_step and RingGAN are taken where they exist;
+where build_ring_discriminator does not, build_discriminator is.
+
+In one step of a GAN, the discriminator judges real images first, then fakes, each in one call, and
+both networks move at once. A VAE's loss is its reconstruction loss plus the divergence times
+train_step's `beta`, if it has one. Where the GAN in Keras has an `average` of the generator,
+train_step takes one: what `build_average(generator)` returns, or else a deep copy. Both tracks
+update it at the beginning of the step, before the weights move: Keras in `compute_loss`.
+
+Layers are paired first by name, where both tracks give the same, then by kind, in their order.
+A pair of layers that KNOWN does not list pairs if the classes have the same name, and then its
+arrays do by their names, without transposition. So do further arrays of a subclass of a known
+layer, such as the vector `u` of a spectral normalisation.
+
 Everything is computed in 64 bits on the CPU. Rounding is then far below any difference that means
 something; in 32 bits it alone turns the sign of the smallest gradients, and Adam's first step with
 them. Keras's backend is TensorFlow, or what KERAS_BACKEND names.
@@ -7,15 +39,18 @@ them. Keras's backend is TensorFlow, or what KERAS_BACKEND names.
 
 from __future__ import annotations
 
+import copy
 import inspect
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -30,12 +65,13 @@ from course_utils import runtime
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 BATCH = 16
+CLASSES = 4  # the labels are 0 to 3
 Namespace = dict[str, Any]
 
 
 @contextmanager
-def double_precision() -> Iterator[None]:
-    """Let both frameworks compute in 64 bits on the CPU."""
+def same_arithmetic() -> Iterator[None]:
+    """Let both frameworks compute in 64 bits on the CPU, and batch norm keep equal statistics."""
     floats = keras.config.floatx(), keras.config.dtype_policy()
     # Except on TensorFlow, Keras rounds 64 bits to 32; only this private table can forbid it.
     wide = mock.patch.dict(dtypes.BIT64_TO_BIT32_DTYPE, float64="float64")
@@ -46,13 +82,29 @@ def double_precision() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
+    norm = mock.patch.object(torch.nn.functional, "batch_norm", biased_batch_norm)
     try:
-        with wide, keras.device("cpu"):
+        with wide, norm, keras.device("cpu"):
             yield
     finally:
         torch.set_default_dtype(torch.float32)
         keras.config.set_floatx(floats[0])
         keras.config.set_dtype_policy(floats[1])
+
+
+TORCH_BATCH_NORM = torch.nn.functional.batch_norm
+
+
+def biased_batch_norm(
+    x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+):
+    """Normalise as PyTorch does; keep the variance that Keras keeps, divided by n, not n - 1."""
+    kept = None if running_var is None else running_var * (1 - momentum)
+    y = TORCH_BATCH_NORM(x, running_mean, running_var, weight, bias, training, momentum, eps)
+    if training and kept is not None:
+        count = x.numel() / x.shape[1]
+        running_var.data.copy_(kept + (running_var - kept) * (count - 1) / count)
+    return y
 
 
 # ------------------------------------------------------------------ what the lessons define
@@ -67,31 +119,52 @@ def model_code(lesson: str, track: str) -> str:
     return "\n\n".join(c.source for c in cells if "model" in c.metadata.get("tags", []))
 
 
-def generators(lesson: str) -> list[str]:
-    """Name the functions of a lesson that build a generator, the same in both tracks."""
+def builders(lesson: str) -> list[str]:
+    """Name the functions of a lesson that build a generator or an encoder, in both tracks."""
     pytorch, keras_ = (
-        re.findall(r"^def (build_\w*generator)\(", model_code(lesson, track), re.MULTILINE)
+        re.findall(
+            r"^def (build_\w*(?:generator|encoder))\(", model_code(lesson, track), re.MULTILINE
+        )
         for track in ("pytorch", "keras")
     )
-    if not pytorch or pytorch != keras_:
+    if pytorch != keras_:
         raise LookupError(
             f"{lesson}: the cells tagged model build {pytorch} in PyTorch and {keras_} in Keras; "
-            "expected the same names, build_generator or build_…_generator, one at least."
+            "expected the same names, build_generator, build_…_generator, build_encoder or "
+            "build_…_encoder."
         )
     return pytorch
 
 
+def models() -> list[tuple[str, str]]:
+    """Return each lesson that has been built, with each of its builders."""
+    lessons = sorted(path.parent.name for path in NOTEBOOKS.glob("*/*_keras.ipynb"))
+    return [(lesson, build) for lesson in lessons for build in builders(lesson)]
+
+
 def load(lesson: str, track: str, changes: dict[str, str] | None = None) -> Namespace:
     """Execute a notebook's cells tagged `model`; `changes` is what to replace in them before."""
-    code = model_code(lesson, track)
+    return execute(model_code(lesson, track), f"{lesson}_{track}", changes)
+
+
+def execute(code: str, name: str, changes: dict[str, str] | None = None) -> Namespace:
+    """Execute a track's code, and return all that it defines."""
     for old, new in (changes or {}).items():
         if old not in code:
-            raise LookupError(f'"{old}" stands in no cell tagged model of {lesson}_{track}.')
+            raise LookupError(f'"{old}" stands in no cell tagged model of {name}.')
         code = code.replace(old, new)
-    namespace: Namespace = {"__name__": f"{lesson}_{track}"}
+    namespace: Namespace = {"__name__": name}
     with mock.patch.object(runtime, "device", lambda: "cpu"):
-        exec(compile(code, f"{lesson}_{track}", "exec"), namespace)
+        exec(compile(code, name, "exec"), namespace)
     return namespace
+
+
+def pick(namespace: Namespace, *names: str) -> Any:
+    """Return what the first of these names that is defined stands for."""
+    for name in names:
+        if name in namespace:
+            return namespace[name]
+    raise LookupError(f"{namespace['__name__']}: no cell tagged model defines {names[-1]}.")
 
 
 # ------------------------------------------------------------------ which array is which
@@ -99,7 +172,7 @@ def load(lesson: str, track: str, changes: dict[str, str] | None = None) -> Name
 VARIABLES = {"weight": "kernel", "bias": "bias"}
 STATISTICS = {"running_mean": "moving_mean", "running_var": "moving_variance"}
 NORM = {"weight": "gamma", "bias": "beta", **STATISTICS}
-# For each known pair of layers: PyTorch's names of the arrays, and Keras's.
+# For each known pair of layers, or of bases of layers: PyTorch's names of the arrays, and Keras's.
 KNOWN = {
     ("Linear", "Dense"): VARIABLES,
     ("Conv2d", "Conv2D"): VARIABLES,
@@ -110,7 +183,7 @@ KNOWN = {
 }
 # PyTorch's (out, in, height, width) is Keras's (height, width, in, out). For a transposed
 # convolution "in" and "out" change places in both.
-AXES = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
+AXES = {2: (1, 0), 3: (2, 1, 0), 4: (2, 3, 1, 0)}
 
 
 class Mismatch(Exception):
@@ -122,58 +195,121 @@ class Twin:
     """One array of weights or statistics that both networks hold."""
 
     name: str
-    tensor: torch.Tensor
+    module: torch.nn.Module
+    tensor_name: str
     variable: keras.Variable
     axes: tuple[int, ...]
     units_in: np.ndarray | None  # PyTorch's unit for each of Keras's units
     units_out: np.ndarray | None
 
+    @property
+    def tensor(self) -> torch.Tensor:
+        """PyTorch's array; a module may have put another one in the place of the first."""
+        return getattr(self.module, self.tensor_name)
+
     def to_keras(self, values: torch.Tensor) -> np.ndarray:
         """Bring this tensor, or its gradient, into the layout of Keras, as a copy."""
         array = values.detach().numpy().transpose(self.axes).copy()  # JAX keeps what it is given
-        array = array if self.units_in is None else array[self.units_in]
+        array = array if self.units_in is None else array[..., self.units_in, :]
         return array if self.units_out is None else array[..., self.units_out]
 
 
-@dataclass
+@dataclass(eq=False)
 class Row:
     """A Keras layer with weights, and how its units are ordered where they are pixels of a map."""
 
     layer: keras.Layer
-    units_in: np.ndarray | None
-    units_out: np.ndarray | None
+    units_in: np.ndarray | None = None
+    units_out: np.ndarray | None = None
+
+
+@dataclass
+class Values:
+    """What flows from layer to layer: one sample's shape, the order of its units, who made them."""
+
+    shape: tuple[int, ...]
+    units: np.ndarray | None = None
+    makers: list[Row] = field(default_factory=list)
 
 
 def keras_rows(network: keras.Model) -> list[Row]:
-    """List the layers with weights, in order.
+    """List the layers with weights, in the order in which the network calls them.
 
     A flattened map has its channels last in Keras and first in PyTorch. So the units of a Dense
-    that follows a Flatten, or that comes before a Reshape, stand in another order.
+    that follows a Flatten, or that comes before a Reshape, stand in another order; and so do those
+    of a layer whose output meets a flattened map, in a product or a sum.
     """
+    rows: dict[int, Row] = {}
 
-    def flat(model: keras.Model) -> Iterator[keras.Layer]:
-        for layer in model.layers:
-            yield from flat(layer) if isinstance(layer, keras.Model) else [layer]
+    def within(layer: Any) -> list[Row]:
+        """Return the rows of a layer and of those inside it, each for weights of its own."""
+        own = [rows.setdefault(id(layer), Row(layer))] if own_variables(layer) else []
+        return own + [row for inner in inner_layers(layer) for row in within(inner)]
 
-    rows: list[Row] = []
-    units = None
-    for layer in flat(network):
-        if isinstance(layer, keras.layers.Flatten | keras.layers.Reshape):
-            before, after = layer.input.shape[1:], layer.output.shape[1:]
-            if len(before) == 3 and len(after) == 1:
-                units = pytorch_units(*before)
-            elif len(before) == 1 and len(after) == 3:
-                for row in reversed(rows):
-                    row.units_out = pytorch_units(*after)
-                    if not isinstance(row.layer, keras.layers.BatchNormalization):
-                        break  # this layer has made the units
-        if layer.weights:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                rows.append(Row(layer, None, units))
-            else:
-                rows.append(Row(layer, units, None))
-                units = None
-    return rows
+    def follow(operation: Any) -> Callable[..., Any]:
+        graph = getattr(operation, "_functional", operation)  # a Sequential's
+        if hasattr(graph, "_run_through_graph"):
+            return lambda *inputs, **_: graph._run_through_graph(inputs, operation_fn=follow)
+        return partial(call, operation)
+
+    def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        given = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, Values)]
+        made = within(operation) if isinstance(operation, keras.Layer) else []
+        results = keras.tree.map_structure(lambda x: Values(x.shape[1:]), operation.output)
+        if isinstance(results, Values) and given:
+            order(operation, given, made, results)
+        return results
+
+    def order(operation: Any, given: list[Values], made: list[Row], result: Values) -> None:
+        before, after = given[0].shape, result.shape
+        if isinstance(operation, keras.layers.BatchNormalization):
+            made[0].units_out = result.units = given[0].units
+            result.makers = given[0].makers + made
+        elif made:
+            made[0].units_in, result.makers = given[0].units, made[-1:]
+        elif type(operation).__name__ == "Concatenate" and len(after) == 1:
+            starts = np.cumsum([0, *(math.prod(x.shape) for x in given)])
+            result.units = np.concatenate(
+                [
+                    start + (np.arange(math.prod(x.shape)) if x.units is None else x.units)
+                    for start, x in zip(starts, given, strict=False)
+                ]
+            )
+        elif type(operation).__name__ in ("Flatten", "Reshape") and len(before) == 3 > len(after):
+            result.units = pytorch_units(*before)
+        elif type(operation).__name__ == "Reshape" and len(before) == 1 and len(after) == 3:
+            for row in given[0].makers:
+                row.units_out = pytorch_units(*after)
+        else:  # unit by unit: an activation, a sum, a product
+            equal = [x for x in given if math.prod(x.shape) == math.prod(before)]
+            units = next((x.units for x in equal if x.units is not None), None)
+            for row in (row for x in equal if x.units is None for row in x.makers):
+                row.units_out = row.units_out if units is None else units
+            if math.prod(after) == math.prod(before):
+                result.units, result.makers = units, [row for x in equal for row in x.makers]
+
+    if hasattr(getattr(network, "_functional", network), "_run_through_graph"):
+        follow(network)(*(Values(x.shape[1:]) for x in network.inputs))
+    return list({id(row): row for row in [*rows.values(), *within(network)]}.values())
+
+
+def inner_layers(layer: keras.Layer) -> list[keras.Layer]:
+    """Return the layers right inside a model or a layer."""
+    if isinstance(layer, keras.Model):
+        return layer.layers
+    return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
+def own_variables(layer: keras.Layer) -> dict[str, keras.Variable]:
+    """Return a layer's weights that are not those of a layer inside it, by name."""
+    inner = {id(weight) for one in inner_layers(layer) for weight in one.weights}
+    return {weight.name: weight for weight in layer.weights if id(weight) not in inner}
+
+
+def own_tensors(layer: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return a module's parameters and statistics, without those of a module inside it, by name."""
+    named = [*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)]
+    return {name: tensor for name, tensor in named if tensor.is_floating_point()}
 
 
 def pytorch_units(height: int, width: int, channels: int) -> np.ndarray:
@@ -182,46 +318,88 @@ def pytorch_units(height: int, width: int, channels: int) -> np.ndarray:
     return units.reshape(channels, height, width).transpose(1, 2, 0).ravel()
 
 
-def twins(pytorch_network: torch.nn.Module, keras_network: keras.Model) -> list[Twin]:
-    """Walk both networks in order, and pair their arrays."""
-    layers = [
-        layer
-        for layer in pytorch_network.modules()
-        if [*layer.parameters(recurse=False), *layer.buffers(recurse=False)]
-    ]
-    found = []
-    for number, (layer, row) in enumerate(zip_longest(layers, keras_rows(keras_network)), 1):
-        other = row and row.layer
-        pair = tuple("nothing" if one is None else type(one).__name__ for one in (layer, other))
-        where = f"layer {number} with weights, {pair[0]} in PyTorch and {pair[1]} in Keras"
-        if pair not in KNOWN:
-            raise Mismatch(
-                f"{where}: not a known pair. Make the networks equal, or add it to KNOWN in "
-                f"{Path(__file__).name}."
+def known_arrays(layer: torch.nn.Module, other: keras.Layer) -> dict[str, str] | None:
+    """Return which arrays of these two belong together, {} for those of equal names, or None."""
+    for ours in type(layer).__mro__:
+        for theirs in type(other).__mro__:
+            if (ours.__name__, theirs.__name__) in KNOWN:
+                return KNOWN[ours.__name__, theirs.__name__]
+    return {} if type(layer).__name__ == type(other).__name__ else None
+
+
+def pair_layers(
+    pytorch_network: torch.nn.Module, keras_network: keras.Model
+) -> list[tuple[torch.nn.Module, Row]]:
+    """Pair the layers with weights: those of one name first, then in order those of one kind.
+
+    A wrong pair of right shapes can do no harm: the outputs then differ.
+    """
+    ours = {name: one for name, one in pytorch_network.named_modules() if own_tensors(one)}
+    rows = keras_rows(keras_network)
+    found: dict[str, Row] = {}
+    for by_name in (True, False):
+        for name, layer in ours.items():
+            fits = (
+                row
+                for row in rows
+                if name not in found
+                and row not in found.values()
+                and known_arrays(layer, row.layer) is not None
+                and (not by_name or row.layer.name == name.rpartition(".")[2])
             )
-        if KNOWN[pair] is NORM:
-            check_norm(where, layer, other)
-        for ours, theirs in KNOWN[pair].items():
-            tensor, variable = getattr(layer, ours), getattr(other, theirs)
+            for row in fits:
+                found[name] = row
+                break
+    alone = (
+        [(number, one) for number, (name, one) in enumerate(ours.items(), 1) if name not in found],
+        [(number, row.layer) for number, row in enumerate(rows, 1) if row not in found.values()],
+    )
+    for lonely in zip_longest(*alone):
+        where = [
+            "nothing" if one is None else f"layer {one[0]} with weights, {type(one[1]).__name__},"
+            for one in lonely
+        ]
+        raise Mismatch(
+            f"{where[0]} in PyTorch and {where[1]} in Keras: not a known pair. Make the networks "
+            f"equal, give both classes one name, or add the pair to KNOWN in {Path(__file__).name}."
+        )
+    return [(layer, found[name]) for name, layer in ours.items()]
+
+
+def twins(pytorch_network: torch.nn.Module, keras_network: keras.Model) -> list[Twin]:
+    """Pair the arrays of two networks."""
+    found = []
+    for number, (layer, row) in enumerate(pair_layers(pytorch_network, keras_network), 1):
+        known = known_arrays(layer, row.layer)
+        kinds = type(layer).__name__, type(row.layer).__name__
+        where = f"layer {number} with weights, {kinds[0]} in PyTorch and {kinds[1]} in Keras"
+        if known is NORM:
+            check_norm(where, layer, row.layer)
+        tensors, variables = own_tensors(layer), own_variables(row.layer)
+        others = {*tensors, *variables} - {*known, *known.values()}
+        for ours, theirs in [*known.items(), *((name, name) for name in sorted(others))]:
+            tensor, variable = tensors.get(ours), variables.get(theirs)
             if tensor is None and variable is None:
                 continue
             if tensor is None or variable is None:
                 missing = "PyTorch" if tensor is None else "Keras"
                 raise Mismatch(f"{where}: {ours}/{theirs} is missing in {missing}.")
-            axes = (0, 1) if "Embedding" in pair else AXES[tensor.ndim]
-            units_in = row.units_in if theirs == "kernel" else None
+            kernel = known.get(ours) == "kernel"
+            axes = AXES[tensor.ndim] if kernel else tuple(range(tensor.ndim))
             expected = tuple(tensor.shape[axis] for axis in axes)
-            ordered = ((units_in, 0), (row.units_out, -1))
+            ordered = {-2: row.units_in if len(expected) > 1 and (kernel or not known) else None}
+            ordered[-1] = row.units_out
             if expected != tuple(variable.shape) or any(
-                units is not None and len(units) != expected[axis] for units, axis in ordered
+                units is not None and len(units) != expected[axis]
+                for axis, units in ordered.items()
             ):
                 raise Mismatch(
                     f"{where}: {ours} has the shape {tuple(tensor.shape)}, {theirs} "
                     f"{tuple(variable.shape)}, and a flattened map comes before or after it with "
-                    f"{[0 if units is None else len(units) for units, _ in ordered]} units."
+                    f"{[0 if units is None else len(units) for units in ordered.values()]} units."
                 )
-            name = f"{number} {pair[1]}.{theirs}"
-            found.append(Twin(name, tensor, variable, axes, units_in, row.units_out))
+            name = f"{number} {kinds[1]}.{theirs}"
+            found.append(Twin(name, layer, ours, variable, axes, ordered[-2], ordered[-1]))
     return found
 
 
@@ -253,7 +431,7 @@ def difference(ours: np.ndarray, theirs: Any) -> float:
     theirs = keras.ops.convert_to_numpy(theirs)
     if ours.shape != theirs.shape:
         return np.inf
-    return float(np.linalg.norm(ours - theirs) / max(np.linalg.norm(ours), 1e-12))
+    return float(np.linalg.norm(ours - theirs) / max(np.linalg.norm(ours), 1e-9))
 
 
 def to_pytorch(images: np.ndarray) -> torch.Tensor:
@@ -267,72 +445,100 @@ def to_numpy(images: torch.Tensor) -> np.ndarray:
     return np.moveaxis(array, 1, -1) if images.ndim == 4 else array
 
 
-# ------------------------------------------------------------------ one game, played twice
+# ------------------------------------------------------------------ one model, trained twice
 
 
 @dataclass
-class Game:
-    """A lesson's generator and discriminator in both tracks, with equal weights.
-
-    Beside the functions that build them, the lesson's cells tagged `model` define:
-    `discriminator_loss(real_logits, fake_logits)` and `generator_loss(fake_logits)`; in PyTorch
-    `train_step(real, latent, generator, discriminator, optimizers)`, in which both networks move
-    at once, and `adam(network)`; in Keras `GAN(generator, discriminator)`, which draws latents
-    with its method `draw_latent(n)`, and `adam()`.
-    """
+class Pair:
+    """A lesson's two networks in both tracks, with equal weights, and a batch for each of them."""
 
     pytorch: Namespace
     keras: Namespace
     build: str  # "build_generator", or "build_…_generator"
+    roles: ClassVar[tuple[str, str]]
+    container: ClassVar[str]  # Keras's class, and its method that draws
+    draw: ClassVar[str]
+    of_latent_and_images: ClassVar[tuple[str, str]]  # the roles that take them
+    loss_names: ClassVar[tuple[str, str]]
     networks: dict[str, tuple[torch.nn.Module, keras.Model]] = field(init=False)
     twins: dict[str, list[Twin]] = field(init=False)
-    latent: np.ndarray = field(init=False)
-    real: np.ndarray = field(init=False)
+    batches: dict[str, np.ndarray] = field(init=False)
+    labels: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         torch.manual_seed(0)
-        self.networks = {
-            role: tuple(track[self.build.replace("generator", role)]() for track in self.tracks)
-            for role in ("generator", "discriminator")
-        }
+        self.networks = {role: self.untrained(role) for role in self.roles}
         self.twins = {role: couple(*networks) for role, networks in self.networks.items()}
         rng = np.random.default_rng(0)
-        self.latent, self.real = (
-            rng.normal(size=(BATCH, *networks[1].inputs[0].shape[1:]))
-            for networks in self.networks.values()
-        )
+        self.batches = {
+            role: rng.normal(size=filled(networks[1].inputs[0].shape))
+            for role, networks in self.networks.items()
+        }
+        self.labels = rng.integers(CLASSES, size=BATCH)
 
-    @property
-    def tracks(self) -> tuple[Namespace, Namespace]:
-        return self.pytorch, self.keras
+    def untrained(self, role: str) -> tuple[torch.nn.Module, keras.Model]:
+        """Build one of the networks anew in both tracks."""
+        tracks = self.pytorch, self.keras
+        return tuple(part(track, self.build, f"build_{{}}{role}")() for track in tracks)
 
-    def anew(self) -> Game:
-        """Return the same game before its first step."""
-        return Game(self.pytorch, self.keras, self.build)
+    def anew(self) -> Pair:
+        """Return the same before its first step."""
+        return type(self)(self.pytorch, self.keras, self.build)
+
+    def labelled(self, role: str) -> bool:
+        return len(self.networks[role][1].inputs) > 1
+
+    def with_labels(self, role: str, batch: np.ndarray) -> list[np.ndarray]:
+        """Return a batch, and the labels in the shape that Keras's network takes, if it does."""
+        inputs = self.networks[role][1].inputs
+        return [batch, *(self.labels.reshape(filled(x.shape)) for x in inputs[1:])]
+
+    def ours(self, role: str, batch: torch.Tensor) -> Any:
+        """Call PyTorch's network, with the labels if it takes them."""
+        labels = [torch.tensor(self.labels)] if self.labelled(role) else []
+        return self.networks[role][0](batch, *labels)
+
+    # Each kind of model says what its functions take, and what its networks descend.
+
+    def argument(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
+        """Return an array for a loss's argument of this name, or None for an unknown one."""
+        raise NotImplementedError
+
+    def own_losses(self) -> dict[str, torch.Tensor]:
+        """Return for each role the loss that its network alone descends, by its definition."""
+        raise NotImplementedError
 
     # Each of the following returns relative differences, by what was compared.
 
     def outputs(self, training: bool) -> dict[str, float]:
         found = {}
-        for (role, networks), batch in zip(
-            self.networks.items(), (self.latent, self.real), strict=True
-        ):
-            ours = networks[0].train(training)(to_pytorch(batch))
-            theirs = networks[1](keras.ops.convert_to_tensor(batch), training=training)
-            found[f"output of the {role}"] = difference(to_numpy(ours), theirs)
+        for role, (ours, theirs) in self.networks.items():
+            ours.train(training)
+            batch = self.batches[role]
+            inputs = [keras.ops.convert_to_tensor(x) for x in self.with_labels(role, batch)]
+            results = theirs(inputs if self.labelled(role) else inputs[0], training=training)
+            both = zip(
+                keras.tree.flatten(self.ours(role, to_pytorch(batch))),
+                keras.tree.flatten(results),
+                strict=True,
+            )
+            for number, (one, other) in enumerate(both, 1):
+                name = f"output of the {role}" if number == 1 else f"output {number} of the {role}"
+                found[name] = difference(to_numpy(one), other)
         return found
 
     def losses(self) -> dict[str, float]:
-        """Compare every function of logits whose name ends in `_loss`, on the same logits."""
+        """Compare every function whose arguments without default are known, on equal arrays."""
         found = {}
         for name, ours in self.pytorch.items():
-            if not name.endswith("_loss") or not callable(ours):
+            if not inspect.isfunction(ours) or ours.__globals__ is not self.pytorch:
                 continue
-            arguments = list(inspect.signature(ours).parameters)
-            if all(argument.endswith("_logits") for argument in arguments):
-                logits = 3 * np.random.default_rng(0).normal(size=(len(arguments), BATCH, 1))
-                theirs = self.keras[name](*map(keras.ops.convert_to_tensor, logits))
-                found[name] = difference(ours(*map(torch.tensor, logits)).numpy(), theirs)
+            rng = np.random.default_rng(0)
+            arrays = [self.argument(one, rng) for one in required(ours)]
+            if not arrays or any(array is None for array in arrays):
+                continue
+            theirs = pick(self.keras, name)(*map(keras.ops.convert_to_tensor, arrays))
+            found[name] = difference(to_numpy(ours(*map(to_pytorch, arrays))), theirs)
         return found
 
     def gradients(self) -> dict[str, float]:
@@ -341,14 +547,7 @@ class Game:
         A step of plain descent with rate 1 moves each weight by its gradient, in either track's
         own training step. If a loss moved the other's network too, the sum would show it.
         """
-        (generator, _), (discriminator, _) = self.networks.values()
-        fake_logits = discriminator(generator(to_pytorch(self.latent)))
-        losses = {
-            "generator": self.pytorch["generator_loss"](fake_logits),
-            "discriminator": self.pytorch["discriminator_loss"](
-                discriminator(to_pytorch(self.real)), fake_logits
-            ),
-        }
+        losses = self.own_losses()
         right = {
             f"{role}'s {twin.name}": twin.to_keras(
                 torch.autograd.grad(losses[role], twin.tensor, retain_graph=True)[0]
@@ -358,7 +557,9 @@ class Game:
             if twin.tensor.requires_grad
         }
         moved = self.anew().play(
-            lambda network: torch.optim.SGD(network.parameters(), lr=1.0),
+            lambda *networks: torch.optim.SGD(
+                [weight for network in networks for weight in network.parameters()], lr=1.0
+            ),
             keras.optimizers.SGD(1.0),
         )
         return {
@@ -377,35 +578,43 @@ class Game:
 
     def play(
         self,
-        pytorch_optimizer: Callable[[torch.nn.Module], torch.optim.Optimizer],
+        pytorch_optimizer: Callable[..., torch.optim.Optimizer],
         keras_optimizer: keras.optimizers.Optimizer,
         count: int = 1,
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Take training steps in both tracks; return how far each array moved, in each."""
-        arrays = {
-            f"{role}'s {twin.name}": twin
-            for role, pairs in self.twins.items()
-            for twin in pairs
-            if twin.tensor.requires_grad or "variance" not in twin.name  # PyTorch's is unbiased
-        }
+        model = part(self.keras, self.build, self.container)(
+            *(theirs for _, theirs in self.networks.values())
+        )
+        step = part(self.pytorch, self.build, "{}train_step")
+        arguments = self.step_arguments(step, pytorch_optimizer, hasattr(model, "average"))
+        pairs = dict(self.twins)
+        if "average" in arguments:
+            average = arguments["average"]
+            if isinstance(average, torch.optim.swa_utils.AveragedModel):
+                average = average.module
+            pairs["average"] = twins(average, model.average)
+        arrays = {f"{role}'s {twin.name}": twin for role in pairs for twin in pairs[role]}
         start = {name: twin.to_keras(twin.tensor) for name, twin in arrays.items()}
 
-        networks = [ours for ours, _ in self.networks.values()]
-        optimizers = [pytorch_optimizer(network) for network in networks]
-        batch = to_pytorch(self.real), to_pytorch(self.latent)
         for _ in range(count):
-            self.pytorch["train_step"](*batch, *networks, optimizers)
+            step(**arguments)
 
-        gan = self.keras["GAN"](*(theirs for _, theirs in self.networks.values()))
-        gan.draw_latent = lambda n: keras.ops.convert_to_tensor(self.latent)
-        gan.compile(optimizer=keras_optimizer, run_eagerly=True)
+        noise, batch = (self.batches[role] for role in self.of_latent_and_images)
+        setattr(model, self.draw, lambda n: keras.ops.convert_to_tensor(noise))
+        model.compile(optimizer=keras_optimizer, run_eagerly=True)
+        inputs = max((self.with_labels(role, batch) for role in self.roles), key=len)
+        inputs = [keras.ops.convert_to_tensor(x) for x in inputs]
+        for name in {"beta_1", "beta_2"} & {*vars(keras_optimizer)}:
+            # TensorFlow rounds a plain number to 32 bits.
+            setattr(keras_optimizer, name, np.float64(getattr(keras_optimizer, name)))
         epsilon = getattr(keras_optimizer, "epsilon", None)
-        for step in range(1, count + 1):
+        for number in range(1, count + 1):
             if epsilon is not None:
                 # Keras adds Adam's epsilon before it corrects the bias of the second moment,
                 # PyTorch after (Kingma & Ba 2015, end of section 2: two forms of one algorithm).
-                keras_optimizer.epsilon = epsilon * (1 - keras_optimizer.beta_2**step) ** 0.5
-            gan.train_on_batch(self.real)
+                keras_optimizer.epsilon = epsilon * (1 - keras_optimizer.beta_2**number) ** 0.5
+            model.train_on_batch(inputs if len(inputs) > 1 else inputs[0])
         return {
             name: (
                 twin.to_keras(twin.tensor) - start[name],
@@ -414,13 +623,123 @@ class Game:
             for name, twin in arrays.items()
         }
 
+    def step_arguments(self, step: Callable, optimizer: Callable, averaged: bool) -> dict[str, Any]:
+        """Gather by name what PyTorch's training step asks for."""
+        networks = {role: ours for role, (ours, _) in self.networks.items()}
+        latent, images = (to_pytorch(self.batches[role]) for role in self.of_latent_and_images)
+        offered = {
+            **networks,
+            **dict.fromkeys(("latent", "noise"), latent),
+            **dict.fromkeys(("real", "images"), images),
+        }
+        names = inspect.signature(step).parameters
+        if any(map(self.labelled, self.roles)):
+            offered["labels"] = torch.tensor(self.labels)
+        if averaged:
+            build = self.pytorch.get("build_average", copy.deepcopy)
+            offered["average"] = build(networks["generator"])
+        if "optimizers" in names:
+            offered["optimizers"] = [optimizer(network) for network in networks.values()]
+        if "optimizer" in names:
+            offered["optimizer"] = optimizer(*networks.values())
+        unknown = {*required(step)} - {*offered}
+        unused = {"labels", "average"} & {*offered} - {*names}
+        if unknown or unused:
+            raise Mismatch(
+                f"{step.__name__} in PyTorch asks for {sorted(unknown)}, which Keras's model does "
+                f"not have, and not for {sorted(unused)}, which it has. See {Path(__file__).name}."
+            )
+        return {name: offered[name] for name in names if name in offered}
+
     def everything(self) -> dict[str, float]:
-        inference = {f"{name}, inference": x for name, x in self.anew().outputs(False).items()}
+        """Compare all of the above; to be called before anything else has moved the networks."""
+        fresh = self.anew()
+        inference = {f"{name}, inference": size for name, size in fresh.outputs(False).items()}
         return {
-            **self.anew().outputs(True),
+            **fresh.outputs(True),
             **inference,
             **self.losses(),
             **self.gradients(),
             **self.steps(1),
             **self.steps(5),
         }
+
+
+class Game(Pair):
+    """A generator and a discriminator."""
+
+    roles = "generator", "discriminator"
+    of_latent_and_images = roles
+    container, draw = "{}GAN", "draw_latent"
+    loss_names = "discriminator_loss", "generator_loss"
+
+    def argument(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
+        shape = filled(self.networks["discriminator"][1].output_shape)
+        return 3 * rng.normal(size=shape) if name.endswith("_logits") else None
+
+    def own_losses(self) -> dict[str, torch.Tensor]:
+        fake = self.ours("generator", to_pytorch(self.batches["generator"]))
+        real_logits = self.ours("discriminator", to_pytorch(self.batches["discriminator"]))
+        fake_logits = self.ours("discriminator", fake)
+        return {
+            "generator": self.pytorch["generator_loss"](fake_logits),
+            "discriminator": self.pytorch["discriminator_loss"](real_logits, fake_logits),
+        }
+
+
+class Autoencoder(Pair):
+    """A variational encoder and a decoder."""
+
+    roles = "encoder", "decoder"
+    of_latent_and_images = roles[::-1]
+    container, draw = "{}VAE", "draw_noise"
+    loss_names = "reconstruction_loss", "kl_divergence"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.batches["encoder"] = 1 / (1 + np.exp(-self.batches["encoder"]))  # pixels in [0, 1]
+
+    def argument(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
+        if name == "logits":
+            return 3 * rng.normal(size=filled(self.networks["decoder"][1].output_shape))
+        if name in ("mean", "log_var", "noise"):
+            return rng.normal(size=self.batches["decoder"].shape)
+        return self.batches["encoder"] if name == "images" else None
+
+    def own_losses(self) -> dict[str, torch.Tensor]:
+        images, noise = (to_pytorch(self.batches[role]) for role in self.roles)
+        mean, log_var = self.ours("encoder", images)
+        logits = self.ours("decoder", mean + (log_var / 2).exp() * noise)
+        step = part(self.pytorch, self.build, "{}train_step")
+        beta = inspect.signature(step).parameters.get("beta")
+        divergence = self.pytorch["kl_divergence"](mean, log_var)
+        loss = self.pytorch["reconstruction_loss"](images, logits)
+        loss = loss + (1.0 if beta is None else beta.default) * divergence
+        return dict.fromkeys(self.roles, loss)
+
+
+def kind(build: str) -> type[Pair]:
+    """Return what this builder begins: a game or an autoencoder."""
+    return Autoencoder if build.endswith("encoder") else Game
+
+
+def part(namespace: Namespace, build: str, name: str) -> Any:
+    """Return the function or class of this name, with the word that this builder has, or without.
+
+    For build_ring_generator, "build_{}discriminator" is build_ring_discriminator if there is one.
+    """
+    word = build.removeprefix("build_").removesuffix(kind(build).roles[0])
+    own = word.title().replace("_", "") if name[-1].isupper() else word
+    return pick(namespace, name.format(own), name.format(""))
+
+
+def filled(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    """Put this module's batch size into a shape."""
+    return tuple(BATCH if size is None else size for size in shape)
+
+
+def required(function: Callable) -> list[str]:
+    """Name the arguments that have no default."""
+    parameters = inspect.signature(function).parameters.values()
+    kinds = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    return [one.name for one in parameters if one.default is one.empty and one.kind not in kinds]
