@@ -140,6 +140,8 @@ class Notebook:
             raise Refusal(f"{len(main)} cells assign `history`; expected one, the main training")
         if all(set_number(code, "steps", -1) == code for code in cells):
             raise Refusal("no line `steps = ...` says how long its training is")
+        if not any("LiveView" in code for code in cells):
+            raise Refusal("no LiveView follows a training: there is no main one")
         self.cells, self.main, self.last = cells, main[0], len(cells) - 1
 
     def train(self, steps: int, limit: float = math.inf) -> tuple[dict, measures.Measures]:

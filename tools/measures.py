@@ -13,6 +13,7 @@ HEADLINES = {  # what the map of lessons shows, as far as a lesson measures it
     "Fréchet distance": ("Fréchet {}", "{:.1f}"),
     "label accuracy": ("{} as asked", "{:.0%}"),
     "held-out bound": ("bound {} nats", "{:.1f}"),
+    "islands found": ("{} of 8 islands", "{:.1f}"),
 }
 
 Measures = dict[str, tuple[float, float | None]]  # name -> value, the same for real images
