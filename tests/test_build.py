@@ -1,5 +1,6 @@
 """tools/build.py on a tiny course: what it builds, keeps, and refuses."""
 
+import copy
 import dataclasses
 import json
 import os
@@ -466,9 +467,9 @@ def say(monkeypatch, text, name="stdout"):
     give(monkeypatch, nbformat.v4.new_output("stream", name=name, text=text))
 
 
-def give(monkeypatch, output):
+def give(monkeypatch, *outputs):
     def execute(notebook, folder):
-        notebook_files.executed_cells(notebook)[0].outputs = [output]
+        notebook_files.executed_cells(notebook)[0].outputs = copy.deepcopy(list(outputs))
         return []
 
     monkeypatch.setattr(notebook_files, "execute", execute)
@@ -491,6 +492,14 @@ def test_the_log_of_tensorflows_start_is_left_out(course, monkeypatch):
     say(monkeypatch, start, name="stderr")
     assert build.main(["--force", "01"], course) == 0
     assert text_of(read(course), 1) == ""
+
+
+def test_what_stood_around_a_dropped_line_is_one_stream(course, monkeypatch):
+    said = (("stdout", "one\n"), ("stderr", "I0000 00:00:17.5 port.cc] on\n"), ("stdout", "two\n"))
+    give(monkeypatch, *(nbformat.v4.new_output("stream", name=n, text=t) for n, t in said))
+    assert build.main(["--force", "01"], course) == 0
+    assert text_of(read(course), 1) == "one\ntwo\n"
+    assert build.main(["--check"], course) == 0
 
 
 def test_size_limit_names_the_biggest_outputs(course, capsys, monkeypatch):

@@ -122,6 +122,8 @@ def finish(notebook: NotebookNode) -> NotebookNode:
                 if output.name == "stderr":
                     output.text = NATIVE_LOG.sub("", output.text)
         cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
+    # Again: what stood on both sides of a dropped line is one stream now.
+    CoalesceStreamsPreprocessor().preprocess(notebook, {})
     # Through text and back: what is hashed is then exactly what the next build reads.
     notebook = nbformat.reads(nbformat.writes(notebook), as_version=4)
     notebook.metadata = {**KERNEL, "course": hashes(notebook)}
