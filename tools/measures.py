@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-ROW = re.compile(r"^(\w[\w\- ]*?) {2,}(-?\d[\d.]*)(?: {2,}(-?\d[\d.]*))?(?= |$)", re.MULTILINE)
+NUMBER = r"(-?\d+(?:\.\d+)?)"
+ROW = re.compile(rf"^(\w[\w\- ]*?) {{2,}}{NUMBER}(?: {{2,}}{NUMBER})?(?= |$)", re.MULTILINE)
 HEADLINES = {  # what the map of lessons shows, as far as a lesson measures it
     "Fréchet distance": ("Fréchet {}", "{:.1f}"),
     "label accuracy": ("{} as asked", "{:.0%}"),
