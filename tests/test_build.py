@@ -296,7 +296,8 @@ def test_figures_are_taken_over_of_the_whole_course_only(course, capsys):
 def test_measures_are_read_from_what_scores_print():
     scores = metrics.Scores(21.375, 0.75, 0.4, 1.0, 0.001, None, 5000, 1000, 1000)
     floor = dataclasses.replace(scores, frechet=0.412, label_accuracy=0.9)
-    text = f"the curves: 100\nKeras   3.15.1\n{dataclasses.replace(scores, floor=floor, label_accuracy=0.5)}\nend"
+    table = dataclasses.replace(scores, floor=floor, label_accuracy=0.5)
+    text = f"the curves: 100\nKeras   3.15.1\n{table}\nend"
     found = measures.read(text)
     assert found["Fréchet distance"] == (21.375, 0.412) and found["label accuracy"] == (0.5, 0.9)
     assert set(found) == {
