@@ -1,16 +1,18 @@
-"""Pictures to learn from: the same arrays wherever they come from."""
+"""Pictures and texts to learn from: the same wherever they come from."""
 
 from __future__ import annotations
 
 import gzip
 import os
+import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-NAMES = ("mnist", "fashion_mnist", "digits", "folder")
+NAMES = ("mnist", "fashion_mnist", "digits", "folder", "names", "reviews")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -47,8 +49,41 @@ class Images:
         )
 
 
-def load(name: str, path: str | os.PathLike | None = None, size: int = 28) -> Images:
-    """Load a set of pictures by name.
+@dataclass(frozen=True, repr=False, eq=False)
+class Texts:
+    """A set of short texts with labels, split into training and test.
+
+    The split is fixed and depends on the texts only. Each class has the same share of test texts,
+    and no text is on both sides. The texts come in no order.
+
+    Attributes
+    ----------
+    name : str
+        What was asked for.
+    texts, test_texts : tuple of str
+        Unicode in its composed form, NFC: one character for "é". No text is twice in one class.
+    labels, test_labels : numpy.ndarray
+        int64, shape (n,), positions in `class_names`.
+    class_names : tuple of str
+        One name per class.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    labels: np.ndarray
+    test_texts: tuple[str, ...]
+    test_labels: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"Texts({self.name!r}: {len(self.texts):,} training and {len(self.test_texts):,} "
+            f"test texts, {len(self.class_names)} classes)"
+        )
+
+
+def load(name: str, path: str | os.PathLike | None = None, size: int = 28) -> Images | Texts:
+    """Load a set of pictures or of short texts by name.
 
     ============= ========================================================= ==================
     name          what                                                      training / test
@@ -58,10 +93,15 @@ def load(name: str, path: str | os.PathLike | None = None, size: int = 28) -> Im
     digits        varied copies of 1,797 handwritten digits [3]_ (CC BY     20,000 / 4,000
                   4.0) that scikit-learn carries; needs no network
     folder        your own pictures, made grey, square and small            90 % / 10 %
+    names         family names of 14 languages, from the tables of the      85 % / 15 %
+                  package Faker (MIT licence); needs no network
+    reviews       sentences from reviews of products, films and             80 % / 20 %
+                  restaurants [4]_ (CC BY 4.0)
     ============= ========================================================= ==================
 
-    ``mnist`` and ``fashion_mnist`` come from the folder that the environment variable COURSE_DATA
-    names (``mnist/train-images-idx3-ubyte.gz`` and so on), else from the course's cache, else from
+    ``mnist``, ``fashion_mnist`` and ``reviews`` come from the folder that the environment variable
+    COURSE_DATA names (``mnist/train-images-idx3-ubyte.gz``,
+    ``sentiment_sentences/imdb_labelled.txt`` and so on), else from the course's cache, else from
     the network, once. Every file is checked against its official MD5 sum. Where MNIST cannot be
     had, one line says so and ``digits`` takes its place.
 
@@ -72,6 +112,17 @@ def load(name: str, path: str | os.PathLike | None = None, size: int = 28) -> Im
     ``folder``: the folders inside `path`, if they hold pictures, are the classes. The split depends
     on the pictures only, not on their names or their order, and equal pictures land on the same
     side. Hidden files are left out; one line counts the files that are no usable pictures.
+
+    ``names``: 400 to 2,400 a language, in Latin script. A name of several languages is in each of
+    them, and on the same side of the split in all. Slovak names are in the form that a man bears:
+    a woman's, Nováková beside Novák, would be a near copy, and could be on the other side.
+    Icelanders are called after their fathers: each father's name is there once, by turns with
+    -son and -dóttir, in a genitive that is Faker's and not always right. Full names of nobles are
+    left out of the Dutch ones.
+
+    ``reviews``: 500 sentences for each of three domains and two sentiments, less those that occur
+    twice. A label is 2 × domain + sentiment: even is negative, odd is positive. A sentence of two
+    classes is in both, on one side of the split.
 
     Parameters
     ----------
@@ -84,8 +135,9 @@ def load(name: str, path: str | os.PathLike | None = None, size: int = 28) -> Im
 
     Returns
     -------
-    Images
-        float32 pictures in [0, 1], shape (n, size, size, 1), and int64 labels, shape (n,).
+    Images or Texts
+        Pictures: float32 in [0, 1], shape (n, size, size, 1). Texts: tuples of str. Labels: int64,
+        shape (n,).
 
     Raises
     ------
@@ -94,7 +146,7 @@ def load(name: str, path: str | os.PathLike | None = None, size: int = 28) -> Im
     FileNotFoundError
         `path`, or the folder that COURSE_DATA names, does not exist.
     ConnectionError
-        ``fashion_mnist`` is not on this machine and cannot be downloaded.
+        ``fashion_mnist`` or ``reviews`` is not on this machine and cannot be downloaded.
 
     References
     ----------
@@ -103,6 +155,8 @@ def load(name: str, path: str | os.PathLike | None = None, size: int = 28) -> Im
     .. [2] Xiao, Rasul, Vollgraf: Fashion-MNIST. arXiv:1708.07747 (2017).
     .. [3] Alpaydin, Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning
        Repository (1998).
+    .. [4] Kotzias, Denil, de Freitas, Smyth: From Group to Individual Labels using Deep Features.
+       KDD (2015). UCI Machine Learning Repository, number 331.
 
     Examples
     --------
@@ -113,6 +167,9 @@ def load(name: str, path: str | os.PathLike | None = None, size: int = 28) -> Im
     ((20000, 28, 28, 1), dtype('float32'))
     >>> digits.labels[:3].dtype, digits.class_names[:3]
     (dtype('int64'), ('0', '1', '2'))
+    >>> names = load("names")
+    >>> names.class_names[names.test_labels[names.test_texts.index("Crnković")]]
+    'Croatian'
     >>> load("mnits")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ValueError: No data set is called 'mnits'. Did you mean 'mnist'? There are: mnist, ...
@@ -128,8 +185,12 @@ def load(name: str, path: str | os.PathLike | None = None, size: int = 28) -> Im
     if path is not None or size != 28:
         raise ValueError(
             f"path and size are for load('folder') only, and {name!r} came with path={path!r} and "
-            f"size={size!r}. Its pictures are 28 × 28; leave both out."
+            f"size={size!r}. Leave both out; the course's own pictures are 28 × 28."
         )
+    if name == "names":
+        return _family_names()
+    if name == "reviews":
+        return _reviews()
     if name == "digits":
         return _digits()
     try:
@@ -146,15 +207,16 @@ def load(name: str, path: str | os.PathLike | None = None, size: int = 28) -> Im
         return _digits()
 
 
-# MNIST and Fashion-MNIST: the four official files each ---------------------------------------
+# The official files: from COURSE_DATA, the cache or the network --------------------------------
 
 
 @dataclass(frozen=True)
 class _Source:
     title: str
-    megabytes: int
-    mirrors: tuple[str, ...]
-    md5: dict[str, str]  # file name: official sum; training images and labels, then test
+    folder: str  # in COURSE_DATA and in the cache
+    megabytes: float
+    mirrors: tuple[str, ...]  # what a file's name is put behind; "#" goes into a zip archive
+    md5: dict[str, str]  # file name: official sum, in the order in which they are read
     class_names: tuple[str, ...]
 
 
@@ -162,6 +224,7 @@ _DIGIT_NAMES = tuple("0123456789")
 _SOURCES = {
     "mnist": _Source(
         title="MNIST",
+        folder="mnist",
         megabytes=12,
         mirrors=(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -177,6 +240,7 @@ _SOURCES = {
     ),
     "fashion_mnist": _Source(
         title="Fashion-MNIST",
+        folder="fashion_mnist",
         megabytes=31,
         mirrors=(
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
@@ -194,32 +258,35 @@ _SOURCES = {
             *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
         ),
     ),
+    "reviews": _Source(
+        title="Sentiment Labelled Sentences",
+        folder="sentiment_sentences",
+        megabytes=0.3,
+        mirrors=(
+            "https://archive.ics.uci.edu/static/public/331/sentiment+labelled+sentences.zip"
+            "#sentiment labelled sentences/",
+            "https://huggingface.co/datasets/IsaacDev/sentiment-labelled-sentences/resolve/main/",
+        ),
+        md5={
+            "amazon_cells_labelled.txt": "f737b1e64487b2d2518fcefdb0257e63",
+            "imdb_labelled.txt": "ccea809cf06938e64b783737778f5ca0",
+            "yelp_labelled.txt": "3a7fe2c38dc373d2ca8e687d6226a82e",
+        },
+        class_names=(
+            *("products, negative", "products, positive"),
+            *("films, negative", "films, positive"),
+            *("restaurants, negative", "restaurants, positive"),
+        ),
+    ),
 }
 _SECONDS = 4  # a server that has not answered by then counts as out of reach
 _given_up: set[str] = set()  # what this process has tried to download in vain
 
 
-def _idx_images(name: str) -> Images:
-    images, labels, test_images, test_labels = map(_read_idx, _local_files(name))
-    return Images(
-        name=name,
-        images=_unit_range(images),
-        labels=labels.astype(np.int64),
-        test_images=_unit_range(test_images),
-        test_labels=test_labels.astype(np.int64),
-        class_names=_SOURCES[name].class_names,
-    )
-
-
-def _unit_range(images: np.ndarray) -> np.ndarray:
-    """(n, h, w) bytes to (n, h, w, 1) float32 in [0, 1], in one pass and without float64."""
-    return np.divide(images, 255, dtype=np.float32)[..., np.newaxis]
-
-
 def _local_files(name: str) -> list[Path]:
-    """The four files of a data set on this machine, verified; downloads those that are missing."""
+    """The files of a data set on this machine, verified; downloads those that are missing."""
     source = _SOURCES[name]
-    cache = _cache() / name
+    cache = _cache() / source.folder
     found = {file: _given(name, file) for file in source.md5}
     missing = [
         file
@@ -238,9 +305,15 @@ def _cache() -> Path:
 
 
 def _md5(path: Path) -> str | None:
-    import pooch
+    """The MD5 sum of a file, if there is one; a text may have Windows' line ends too."""
+    import hashlib
 
-    return pooch.file_hash(str(path), alg="md5") if path.is_file() else None
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    if path.suffix == ".txt":
+        content = content.replace(b"\r\n", b"\n")
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _given(name: str, file: str) -> Path | None:
@@ -253,19 +326,23 @@ def _given(name: str, file: str) -> Path | None:
             f"COURSE_DATA is {setting!r}, and no such folder exists. "
             "Correct it, or unset it to let the course download what it needs."
         )
-    path = folder / name / file
-    got, expected = _md5(path), _SOURCES[name].md5[file]
+    source = _SOURCES[name]
+    path = folder / source.folder / file
+    got, expected = _md5(path), source.md5[file]
     if got is not None and got != expected:
         raise ValueError(
-            f"{name}/{file} in COURSE_DATA is damaged or another file: its MD5 sum is {got}, the "
-            f"official one is {expected}. Delete it and the course downloads it again, or put the "
-            "official file in its place."
+            f"{source.folder}/{file} in COURSE_DATA is damaged or another file: its MD5 sum is "
+            f"{got}, the official one is {expected}. Delete it and the course downloads it again, "
+            "or put the official file in its place."
         )
     return path if got else None
 
 
 def _download(name: str, files: list[str], folder: Path) -> None:
     """Fetch and verify files, each from the first mirror that has it whole."""
+    import zipfile
+    import zlib
+
     import pooch
 
     source = _SOURCES[name]
@@ -274,7 +351,15 @@ def _download(name: str, files: list[str], folder: Path) -> None:
     if mirrors:
         print(f"Downloading {source.title} ({source.megabytes} MB), once.")
     pooch.get_logger().setLevel("ERROR")  # its messages name folders of this machine
-    downloader = pooch.HTTPDownloader(timeout=(_SECONDS, 20))
+    fetch = pooch.HTTPDownloader(timeout=(_SECONDS, 20))
+
+    def downloader(url: str, target: str, asker: pooch.Pooch) -> None:
+        fetch(url, target, asker)
+        if member := url.partition("#")[2]:
+            with zipfile.ZipFile(target) as archive:
+                content = archive.read(member)
+            Path(target).write_bytes(content)
+
     for file in files:
         for mirror in mirrors:
             try:
@@ -283,14 +368,16 @@ def _download(name: str, files: list[str], folder: Path) -> None:
                     mirror + file, f"md5:{source.md5[file]}", file, folder, downloader=downloader
                 )
                 break
-            except (OSError, ValueError) as error:  # connection, HTTP status, disk; wrong sum
+            # Connection, HTTP status, disk; a wrong sum; a damaged archive or another one.
+            except (OSError, ValueError, zipfile.BadZipFile, zlib.error, KeyError) as error:
                 reason = error
         else:
             raise ConnectionError(
                 f"{source.title} is not on this machine, and {file} cannot be downloaded from any "
                 f"of its {len(source.mirrors)} mirrors ({reason}). Connect this machine to the "
                 f"internet once and try again, or set COURSE_DATA to a folder that has "
-                f"{name}/{file} and the other official files."
+                f"{source.folder}/{file} and the other official files, which "
+                f"{source.mirrors[0].partition('#')[0]} offers."
             )
 
 
@@ -321,6 +408,26 @@ def _answering(mirrors: tuple[str, ...], file: str) -> list[str]:
     for thread in threads:
         thread.join(max(0, end - monotonic()))
     return [mirror for mirror in mirrors if mirror in answered]
+
+
+# MNIST and Fashion-MNIST: four files each -------------------------------------------------------
+
+
+def _idx_images(name: str) -> Images:
+    images, labels, test_images, test_labels = map(_read_idx, _local_files(name))
+    return Images(
+        name=name,
+        images=_unit_range(images),
+        labels=labels.astype(np.int64),
+        test_images=_unit_range(test_images),
+        test_labels=test_labels.astype(np.int64),
+        class_names=_SOURCES[name].class_names,
+    )
+
+
+def _unit_range(images: np.ndarray) -> np.ndarray:
+    """(n, h, w) bytes to (n, h, w, 1) float32 in [0, 1], in one pass and without float64."""
+    return np.divide(images, 255, dtype=np.float32)[..., np.newaxis]
 
 
 def _read_idx(path: Path) -> np.ndarray:
@@ -536,3 +643,112 @@ def _picture(file: Path, size: int) -> np.ndarray:
     luminance, alpha = np.asarray(grey.convert("LA"), np.float32).transpose(2, 0, 1)
     ground = 255 if (luminance * alpha).sum() < 127.5 * alpha.sum() else 0
     return np.rint(ground + (luminance - ground) * alpha / 255).astype(np.uint8)
+
+
+# names and reviews: short texts by class ------------------------------------------------------
+
+_LOCALES = {  # where Faker keeps each language's names
+    "Croatian": "hr_HR",
+    "Dutch": "nl_NL",
+    "English": "en_GB",
+    "Estonian": "et_EE",
+    "Finnish": "fi_FI",
+    "French": "fr_FR",
+    "German": "de_AT",
+    "Icelandic": "is_IS",
+    "Irish": "ga_IE",
+    "Italian": "it_IT",
+    "Slovak": "sk_SK",
+    "Spanish": "es_ES",
+    "Swedish": "sv_SE",
+    "Zulu": "zu_ZA",
+}
+_FAMILY_NAME = re.compile(r"'?[^\W\d_]+(?:(?:-|'? '?|')[^\W\d_]+)*")
+# Entries of the tables that are whole names of medieval nobles, or parts and notes of such.
+_NO_FAMILY_NAME = re.compile(r"\w v[ao]n |^The |^[IVX]+$| recte ")
+
+
+def _family_names() -> Texts:
+    classes = {
+        language: [
+            name
+            for name in map(_tidy, _table(locale))
+            if _FAMILY_NAME.fullmatch(name) and not _NO_FAMILY_NAME.search(name)
+        ]
+        for language, locale in _LOCALES.items()
+    }
+    return _split_texts("names", classes, test_share=0.15)
+
+
+def _table(locale: str) -> list[str]:
+    """Faker's family names of one language, as they stand there."""
+    import importlib
+
+    table = importlib.import_module(f"faker.providers.person.{locale}").Provider
+    if locale == "sk_SK":
+        # A woman's form repeats a man's: Novák, Nováková. Both would put near copies on both sides.
+        return list(table.last_names_male)
+    if locale == "is_IS":
+        # A father's name in the genitive, then son or daughter: here by turns. Faker gives the
+        # genitive, but leaves out that Helgi becomes Helga-.
+        stems = [
+            father[:-1] + "a" if father.endswith("i") else stem
+            for father, stem in zip(
+                table.first_names_male, table.last_names_without_suffix, strict=True
+            )
+        ]
+        turns = enumerate(sorted(set(stems)))
+        return [stem + ("dóttir" if turn % 2 else "son") for turn, stem in turns]
+    return list(table.last_names)
+
+
+# Characters of Windows' own code that went into the files as control characters.
+_MENDED = str.maketrans({"\x85": "…", "\x96": "–", "\x97": "—"})
+
+
+def _reviews() -> Texts:
+    class_names = _SOURCES["reviews"].class_names
+    classes: dict[str, list[str]] = {class_name: [] for class_name in class_names}
+    for domain, file in enumerate(_local_files("reviews")):
+        # A sentence, a tab, 0 or 1. Not splitlines(), which takes "\x85" for a line's end.
+        for line in file.read_text("utf-8").strip("\n").split("\n"):
+            sentence, _, sentiment = line.rpartition("\t")
+            classes[class_names[2 * domain + int(sentiment)]].append(
+                _tidy(sentence.translate(_MENDED))
+            )
+    return _split_texts("reviews", classes, test_share=0.2)
+
+
+def _tidy(text: str) -> str:
+    """Composed characters, and one space where there is any white space."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def _split_texts(name: str, classes: dict[str, list[str]], test_share: float) -> Texts:
+    """Drop what is twice in a class, and take `test_share` of each class as test texts.
+
+    All texts are put in the order of their digests, so the split depends on nothing else. A text
+    of several classes goes to the test only if each of them still has room there.
+    """
+    import hashlib
+
+    labels: dict[str, list[int]] = {}  # text: the classes that it is in
+    for label, texts in enumerate(classes.values()):
+        for text in dict.fromkeys(texts):
+            labels.setdefault(text, []).append(label)
+    room = [round(test_share * len(set(texts))) for texts in classes.values()]
+    train, test = [], []
+    for text in sorted(labels, key=lambda text: hashlib.sha256(text.encode()).digest()):
+        side = test if all(room[label] for label in labels[text]) else train
+        for label in labels[text]:
+            side.append((text, label))
+            room[label] -= side is test
+    (texts, numbers), (test_texts, test_numbers) = zip(*train, strict=True), zip(*test, strict=True)
+    return Texts(
+        name=name,
+        texts=texts,
+        labels=np.array(numbers, np.int64),
+        test_texts=test_texts,
+        test_labels=np.array(test_numbers, np.int64),
+        class_names=tuple(classes),
+    )

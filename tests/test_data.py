@@ -1,9 +1,12 @@
 """course_utils.data against real files, a real server on this machine, and odd pictures."""
 
+import ast
 import dataclasses
 import gzip
 import hashlib
+import io
 import os
+import re
 import signal
 import socket
 import struct
@@ -11,6 +14,8 @@ import subprocess
 import sys
 import threading
 import time
+import unicodedata
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -62,7 +67,25 @@ def files() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def server(files):
+def review_files() -> dict[str, bytes]:
+    """Three small files in the format of the reviews, and an archive of them."""
+    bodies = {
+        f"{site}_labelled.txt": "".join(
+            f"{line}\t{sentiment}\n"
+            for n in range(10)
+            for sentiment, line in enumerate((f"{site}:  clich\xe9\x85 {n} ", f"{site} crêpe\t{n}"))
+        ).encode()
+        for site in ("amazon_cells", "imdb", "yelp")
+    }
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writer:
+        for name, body in bodies.items():
+            writer.writestr("sentiment labelled sentences/" + name, body)
+    return {**bodies, "reviews.zip": archive.getvalue()}
+
+
+@pytest.fixture(scope="module")
+def server(files, review_files):
     """Serves /good/, /corrupt/, /portal/, /cut/ (half a file) and /slow/ (half, then nothing)."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -74,7 +97,7 @@ def server(files):
 
         def answer(self, head: bool):
             _, kind, file = self.path.split("/")
-            body = files[file]
+            body = {**files, **review_files}[file]
             if kind == "missing":
                 self.send_error(404)
                 return
@@ -109,15 +132,18 @@ def server(files):
 
 
 @pytest.fixture
-def mirrors(monkeypatch, files, server):
-    """Call it with kinds of mirrors: MNIST then comes from those, with the small files' sums."""
+def mirrors(monkeypatch, files, review_files, server):
+    """Call it with kinds of mirrors: the data then comes from those, with the small files' sums."""
     server.asked.clear()
 
     def use(*kinds: str, name: str = "mnist"):
+        official = data._SOURCES[name]
+        bodies = {**files, **review_files}
+        wanted = files if "mnist" in name else official.md5
         source = dataclasses.replace(
-            data._SOURCES[name],
+            official,
             mirrors=tuple(server.url + kind + "/" for kind in kinds),
-            md5={file: hashlib.md5(body).hexdigest() for file, body in files.items()},
+            md5={file: hashlib.md5(bodies[file]).hexdigest() for file in wanted},
         )
         monkeypatch.setitem(data._SOURCES, name, source)
         return source
@@ -277,6 +303,53 @@ def test_fashion_has_no_stand_in(mirrors, tmp_path):
     assert len(fashion.class_names) == 10
 
 
+ARCHIVE = "/reviews.zip#sentiment labelled sentences"
+
+
+def test_reviews_come_out_of_their_archive(mirrors, server, tmp_path, capsys):
+    mirrors("good" + ARCHIVE, name="reviews")
+    reviews = data.load("reviews")
+    assert capsys.readouterr().out == "Downloading Sentiment Labelled Sentences (0.3 MB), once.\n"
+    sums = data._SOURCES["reviews"].md5
+    assert cached(tmp_path) == sorted(sums)
+    for name, expected in sums.items():
+        content = (tmp_path / "cache/sentiment_sentences" / name).read_bytes()
+        assert hashlib.md5(content).hexdigest() == expected
+    assert repr(reviews) == "Texts('reviews': 48 training and 12 test texts, 6 classes)"
+    texts = dict(zip(reviews.texts + reviews.test_texts, all_labels(reviews), strict=True))
+    assert texts["amazon_cells: cliché… 3"] == 0 and texts["yelp: cliché… 9"] == 4
+    assert texts["imdb crêpe 0"] == 3 and texts["yelp crêpe 0"] == 5 and len(texts) == 60
+
+    server.asked.clear()
+    data.load("reviews")
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("first", ["missing", "portal", "cut", "corrupt"])
+def test_reviews_second_mirror(first, mirrors, review_files, monkeypatch, server):
+    if first == "corrupt":  # inside the first of the packed files
+        body = bytearray(review_files["reviews.zip"])
+        body[90] ^= 255
+        monkeypatch.setitem(review_files, "reviews.zip", bytes(body))
+        mirrors("good" + ARCHIVE, "good", name="reviews")
+    else:
+        mirrors(first + ARCHIVE, "good", name="reviews")
+    assert len(data.load("reviews").texts) == 48
+    assert "good/amazon_cells_labelled.txt" in server.asked
+
+
+@pytest.mark.parametrize("kind", ["good/reviews.zip#elsewhere", "missing"])
+def test_reviews_have_no_stand_in(kind, mirrors, tmp_path):
+    mirrors(kind, name="reviews")
+    with pytest.raises(ConnectionError) as error:
+        data.load("reviews")
+    assert cached(tmp_path) == []
+    for part in ("Sentiment Labelled Sentences", "set COURSE_DATA", "sentiment_sentences/amazon_"):
+        assert part in str(error.value)
+    offer = data._SOURCES["reviews"].mirrors[0].split("#")[0]
+    assert str(error.value).endswith(f"which {offer} offers.")
+
+
 def test_unwritable_cache_is_no_crash(mirrors, no_varying, tmp_path):
     mirrors("good")
     (tmp_path / "cache").write_text("a file where the folder should be")
@@ -308,6 +381,20 @@ def test_given_file_with_a_wrong_sum(course_data, files):
     got, expected = (hashlib.md5(body).hexdigest() for body in (b"something else", files[name]))
     with pytest.raises(ValueError, match=f"mnist/{name} .*{got}.*{expected}.* Delete it"):
         data.load("mnist")
+
+
+def test_given_reviews_may_have_windows_line_ends(course_data, mirrors, review_files, server):
+    mirrors("missing", name="reviews")
+    folder = course_data / "sentiment_sentences"
+    folder.mkdir()
+    for name in data._SOURCES["reviews"].md5:
+        (folder / name).write_bytes(review_files[name].replace(b"\n", b"\r\n"))
+    reviews = data.load("reviews")
+    assert len(reviews.texts) == 48 and server.asked == []
+    assert not re.search(r"[\r\n\t]|  ", "".join(reviews.texts))
+    (folder / "yelp_labelled.txt").write_bytes(review_files["yelp_labelled.txt"] + b"more\t1\n")
+    with pytest.raises(ValueError, match="sentiment_sentences/yelp_labelled.txt .* Delete it"):
+        data.load("reviews")
 
 
 def test_missing_folder(course_data, monkeypatch):
@@ -670,6 +757,182 @@ def test_crop_depth_and_colour(tmp_path):
     assert abs(int(data._picture(tmp_path / "a.gif", 28).max()) - 50) <= 1  # the first frame
 
 
+# names and reviews ---------------------------------------------------------------------------
+
+
+def all_labels(texts: data.Texts) -> list[int]:
+    return [*texts.labels.tolist(), *texts.test_labels.tolist()]
+
+
+def by_class(texts: data.Texts) -> dict[str, list[str]]:
+    classes = {name: [] for name in texts.class_names}
+    for text, label in zip(texts.texts + texts.test_texts, all_labels(texts), strict=True):
+        classes[texts.class_names[label]].append(text)
+    return classes
+
+
+def check_texts(texts: data.Texts, test_share: float):
+    """What holds for every set of texts."""
+    assert texts.labels.dtype == texts.test_labels.dtype == np.int64
+    assert texts.labels.shape == (len(texts.texts),)
+    assert texts.test_labels.shape == (len(texts.test_texts),)
+    assert isinstance(texts.texts, tuple) and isinstance(texts.test_texts, tuple)
+    assert not set(texts.texts) & set(texts.test_texts)
+    classes = by_class(texts)
+    tests = np.bincount(texts.test_labels, minlength=len(classes))
+    for own, count in zip(classes.values(), tests, strict=True):
+        assert len(own) == len(set(own)) and count == round(test_share * len(own))
+    for text in texts.texts + texts.test_texts:
+        assert text == unicodedata.normalize("NFC", text) == " ".join(text.split()) != ""
+    # In no order: neighbours are as often of one class as any two.
+    neighbours = np.mean(texts.labels[1:] == texts.labels[:-1])
+    any_two = np.sum((np.bincount(texts.labels) / len(texts.labels)) ** 2)
+    assert neighbours == pytest.approx(any_two, abs=0.03)
+
+
+@pytest.fixture(scope="module")
+def names():
+    return data.load("names")
+
+
+def faker_table(locale: str, start: str) -> set[str]:
+    """Every string of the tables whose names start so, from the source of Faker."""
+    from faker.providers import person
+
+    source = (Path(person.__file__).parent / locale / "__init__.py").read_text("utf-8")
+    body = next(node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)).body
+    return {
+        leaf.value
+        for node in body
+        if isinstance(node, ast.Assign) and node.targets[0].id.startswith(start)
+        for leaf in ast.walk(node.value)
+        if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str)
+    }
+
+
+def test_names_in_general(names):
+    assert names.name == "names" and len(names.class_names) == 14
+    assert repr(names).startswith("Texts('names': 1") and repr(names).endswith("14 classes)")
+    check_texts(names, 0.15)
+
+
+@pytest.mark.parametrize("language", [language for language in data._LOCALES])
+def test_names_against_fakers_source(language, names):
+    got = set(by_class(names)[language])
+    assert 400 <= len(got) <= 2400
+    if language == "Icelandic":
+        sons = {name for name in got if name.endswith("son")}
+        daughters = {name for name in got if name.endswith("dóttir")}
+        assert sons | daughters == got and abs(len(sons) - len(daughters)) <= 1
+        fathers = faker_table("is_IS", "first_names_male")
+        for name in got:
+            stem = name.removesuffix("son").removesuffix("dóttir")
+            forms = {start + end for start in (stem, stem[:-1]) for end in ("", "ur", "i")}
+            assert forms & fathers, name
+        return
+    start = "last_names_male" if language == "Slovak" else "last_names"
+    table = {
+        unicodedata.normalize("NFC", name) for name in faker_table(data._LOCALES[language], start)
+    }
+    assert got <= table
+    left_out = table - got
+    assert len(left_out) <= {"Dutch": 25, "Irish": 1}.get(language, 0), left_out
+
+
+@pytest.mark.parametrize(
+    ("language", "some"),
+    [
+        ("Croatian", ["Horvat", "Kovačević"]),
+        ("Dutch", ["de Vries", "van den Berg", "van 't Riet", "'s Gravensande"]),
+        ("English", ["Smith", "O'Connor"]),
+        ("Estonian", ["Tamm", "Jõgi"]),
+        ("Finnish", ["Korhonen", "Mäkinen"]),
+        ("French", ["Lefèvre", "Étienne"]),
+        ("German", ["Huber", "Müller"]),
+        ("Irish", ["Ó Broin", "Mac an tSaoir"]),
+        ("Italian", ["Rossi", "Esposito"]),
+        ("Slovak", ["Novák", "Kováč"]),
+        ("Spanish", ["García", "Muñoz"]),
+        ("Swedish", ["Andersson", "Sjöström"]),
+        ("Zulu", ["Dlamini", "Khumalo"]),
+    ],
+)
+def test_known_names(language, some, names):
+    assert set(some) <= set(by_class(names)[language])
+
+
+def test_icelandic_genitives(names):
+    icelandic = set(by_class(names)["Icelandic"])
+    for stem in ("Helga", "Jóns", "Sigurðs", "Elis"):
+        assert len({stem + "son", stem + "dóttir"} & icelandic) == 1, stem
+    assert not {"Helgisson", "Helgisdóttir"} & icelandic
+
+
+def test_names_are_written_in_latin_letters_and_are_no_full_names(names):
+    for name in names.texts + names.test_texts:
+        letters = [character for character in name if character not in " '-"]
+        assert all(unicodedata.name(letter).startswith("LATIN") for letter in letters), name
+        assert not re.search(r"\w v[ao]n |^The |^VI$|,|ová$", name), name
+
+
+def test_a_name_of_several_languages_is_on_one_side(names):
+    classes = by_class(names)
+    shared = {
+        name
+        for own in classes.values()
+        for name in own
+        if sum(name in c for c in classes.values()) > 1
+    }
+    assert "Gilbert" in shared and "Gilbert" in {*classes["English"]} & {*classes["French"]}
+    assert shared & set(names.texts) and shared & set(names.test_texts)
+    assert not shared & set(names.texts) & set(names.test_texts)
+
+
+def test_split_of_texts_depends_on_the_texts_only():
+    one = [f"text {n}" for n in range(40)]
+    two = [f"text {n}" for n in range(30, 60)]
+    first = data._split_texts("names", {"one": one, "two": two}, 0.25)
+    check = data._split_texts("names", {"one": one[::-1] + one[:5], "two": two[::-1]}, 0.25)
+    assert first.texts == check.texts and first.test_texts == check.test_texts
+    assert np.bincount(first.test_labels).tolist() == [10, 8]
+    for n in range(30, 40):  # both labels, on one side
+        sides = [first.texts.count(f"text {n}"), first.test_texts.count(f"text {n}")]
+        assert sorted(sides) == [0, 2]
+
+
+sentences = Path(os.environ.get("COURSE_DATA") or "no COURSE_DATA") / "sentiment_sentences"
+
+
+@pytest.mark.skipif(
+    not (sentences / "imdb_labelled.txt").exists(),
+    reason="COURSE_DATA names no folder with the review sentences",
+)
+def test_real_reviews(monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", str(sentences.parent))
+    reviews = data.load("reviews")
+    check_texts(reviews, 0.2)
+    assert reviews.class_names[:3] == (
+        "products, negative",
+        "products, positive",
+        "films, negative",
+    )
+    raw = {}
+    for domain, file in (("products", "amazon_cells"), ("films", "imdb"), ("restaurants", "yelp")):
+        lines = (sentences / f"{file}_labelled.txt").read_bytes().split(b"\n")
+        assert len(lines) == 1001 and lines.pop() == b""
+        for kind, end in (("negative", b"\t0"), ("positive", b"\t1")):
+            own = [line.rstrip(b"\r") for line in lines if line.rstrip(b"\r").endswith(end)]
+            assert len(own) == 500
+            raw[f"{domain}, {kind}"] = {re.sub(rb"\s+|\xc2.", b"", line[:-2]) for line in own}
+    for name, own in by_class(reviews).items():
+        plain = {re.sub(rb"\s+|\xe2\x80.", b"", text.encode()) for text in own}
+        assert plain == raw[name], name
+    assert len(all_labels(reviews)) == 2983  # 17 sentences are in one file twice
+    text = "".join(reviews.texts + reviews.test_texts)
+    assert not [character for character in text if unicodedata.category(character) == "Cc"]
+    assert "The script is…was there a script?" in reviews.texts + reviews.test_texts
+
+
 # What is asked for ---------------------------------------------------------------------------
 
 
@@ -678,9 +941,11 @@ def test_crop_depth_and_colour(tmp_path):
     [
         ({"name": "MNIST"}, "Did you mean 'mnist'"),
         ({"name": "fashion"}, "Did you mean 'fashion_mnist'"),
-        ({"name": "cifar"}, "There are: mnist, fashion_mnist, digits, folder"),
+        ({"name": "cifar"}, "There are: mnist, fashion_mnist, digits, folder, names, reviews"),
+        ({"name": "review"}, "Did you mean 'reviews'"),
         ({"name": 3}, "No data set is called 3"),
-        ({"name": "mnist", "size": 32}, "28 × 28; leave both out"),
+        ({"name": "mnist", "size": 32}, "Leave both out; .* 28 × 28"),
+        ({"name": "names", "size": 32}, "size=32. Leave both out"),
         ({"name": "digits", "path": "x"}, "path='x'"),
         ({"name": "folder"}, "needs path="),
         ({"name": "folder", "path": ".", "size": 0}, "size=0 should be"),
@@ -698,9 +963,10 @@ def test_missing_picture_folder():
 
 
 def test_every_name_has_its_place():
-    assert set(data.NAMES) == {*data._SOURCES, "digits", "folder"}
-    for source in data._SOURCES.values():
-        assert len(source.mirrors) >= 2 and len(source.class_names) == 10
+    assert set(data.NAMES) == {*data._SOURCES, "digits", "folder", "names"}
+    for name, source in data._SOURCES.items():
+        assert len(source.mirrors) >= 2 and all(mirror.endswith("/") for mirror in source.mirrors)
         assert all(len(md5) == 32 for md5 in source.md5.values())
-        assert list(source.md5) == list(data._SOURCES["mnist"].md5)
-        assert all(mirror.endswith("/") for mirror in source.mirrors)
+        if name != "reviews":
+            assert len(source.class_names) == 10
+            assert list(source.md5) == list(data._SOURCES["mnist"].md5)
