@@ -22,8 +22,9 @@ weights = [network.get_weights() for network in networks.values()]
 model = equality.part(lesson, build, kind.container)(*networks.values())
 model.compile(optimizer=lesson["adam"]())
 images, *labels = networks[kind.of_latent_and_images[1]].inputs
-x = [np.full(equality.filled(images.shape), 5.0, "float32")]
-x += [np.arange(equality.BATCH, dtype="int32") % equality.CLASSES for _ in labels]
+shape = [32 if size is None else size for size in images.shape]
+x = [np.full(shape, 5.0, "float32")]
+x += [np.arange(32, dtype="int32") % equality.CLASSES for _ in labels]
 first = [keras.ops.convert_to_tensor(part) for part in x]
 start = model.train_on_batch(first if labels else first[0], return_dict=True)
 batches = ((tuple(x) if labels else x[0],) for _ in range(20))
