@@ -63,8 +63,8 @@ class Judge:
         images = as_images(images)
         *convolutions, (kernel, bias), _ = self._layers
         blocks = []
-        for start in range(0, len(images), 250):  # 250 at a time stay within about 40 MB
-            x = images[start : start + 250]
+        for start in range(0, len(images), 100):  # 100 at a time stay within about 16 MB
+            x = images[start : start + 100]
             for layer in convolutions:
                 x = _convolve(x, *layer)
             blocks.append(np.maximum(x.reshape(len(x), -1) @ kernel + bias, 0))

@@ -255,7 +255,7 @@ def keras_rows(network: keras.Model) -> list[Row]:
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
         given = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, Values)]
         made = within(operation) if isinstance(operation, keras.Layer) else []
-        results = keras.tree.map_structure(lambda x: Values(x.shape[1:]), operation.output)
+        results = keras.tree.map_structure(lambda x: Values(one_sample(x.shape)), operation.output)
         if isinstance(results, Values) and given:
             order(operation, given, made, results)
         return results
@@ -289,7 +289,7 @@ def keras_rows(network: keras.Model) -> list[Row]:
                 result.units, result.makers = units, [row for x in equal for row in x.makers]
 
     if hasattr(getattr(network, "_functional", network), "_run_through_graph"):
-        follow(network)(*(Values(x.shape[1:]) for x in network.inputs))
+        follow(network)(*(Values(one_sample(x.shape)) for x in network.inputs))
     return list({id(row): row for row in [*rows.values(), *within(network)]}.values())
 
 
@@ -736,6 +736,11 @@ def part(namespace: Namespace, build: str, name: str) -> Any:
 def filled(shape: tuple[int | None, ...]) -> tuple[int, ...]:
     """Put this module's batch size into a shape."""
     return tuple(BATCH if size is None else size for size in shape)
+
+
+def one_sample(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    """Leave the batch size out of a shape; it need not come first."""
+    return tuple(size for size in shape if size is not None)
 
 
 def required(function: Callable) -> list[str]:

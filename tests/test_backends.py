@@ -22,11 +22,13 @@ weights = [network.get_weights() for network in networks.values()]
 model = equality.part(lesson, build, kind.container)(*networks.values())
 model.compile(optimizer=lesson["adam"]())
 images, *labels = networks[kind.of_latent_and_images[1]].inputs
-x = [np.full((640, *images.shape[1:]), 5.0, "float32")]
-x += [np.arange(640, dtype="int32") % equality.CLASSES for _ in labels]
-first = [keras.ops.convert_to_tensor(part[:32]) for part in x]
+shape = [32 if size is None else size for size in images.shape]
+x = [np.full(shape, 5.0, "float32")]
+x += [np.arange(32, dtype="int32") % equality.CLASSES for _ in labels]
+first = [keras.ops.convert_to_tensor(part) for part in x]
 start = model.train_on_batch(first if labels else first[0], return_dict=True)
-history = model.fit(x if labels else x[0], batch_size=32, verbose=0).history
+batches = ((tuple(x) if labels else x[0],) for _ in range(20))
+history = model.fit(batches, steps_per_epoch=20, verbose=0).history
 assert all(np.isfinite(values).all() for values in history.values()), history
 loss = kind.loss_names[0]
 assert loss not in history or history[loss][0] < start[loss], (start, history)
