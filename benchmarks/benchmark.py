@@ -152,6 +152,11 @@ class Notebook:
         from course_utils import live
 
         class View(live.LiveView):
+            def __init__(view, *arguments, **settings) -> None:
+                super().__init__(*arguments, **settings)
+                if number == self.main:  # a function may have made it, and keep it to itself
+                    space["view"] = view
+
             def update(view, step: int, **values) -> None:
                 super().update(step, **values)
                 if number == self.main and (step - view.start) / view.steps_per_second > limit:

@@ -95,6 +95,14 @@ def test_each_mark_is_a_training_of_its_own_length(tmp_path, capfd):
     assert bound[3] == bound[4] and bound[5].strip() == ""
 
 
+def test_a_training_in_a_function_keeps_its_view_to_itself(tmp_path):
+    body = MINI[7].replace("history = view.history", "return view.history")
+    inside = f"def run():{body}".replace("\n", "\n    ") + "\nhistory = run()"
+    root = course(tmp_path, **{"01_a": [*MINI[:7], inside, *MINI[8:]]})
+    notebook = benchmark.Notebook(root / "notebooks" / "01_a" / "01_a.ipynb")
+    assert notebook.train(10)[0]["view"].step == 10
+
+
 def test_seed(tmp_path):
     root = course(tmp_path, **{"01_a": MINI})
     path = root / "notebooks" / "01_a" / "01_a.ipynb"
