@@ -1,36 +1,52 @@
 """Tell whether a lesson's two tracks are one model: copy weights from PyTorch to Keras, compare.
 
-A lesson joins by itself: `models` finds it by its builders, build_generator or build_encoder, or
-several with a word between, build_ring_generator. Its cells tagged `model` define, in both tracks
-with the same names:
+A lesson joins by itself: `models` finds its builders and the classes in Keras that train what they
+build. A builder is build_generator, build_encoder or build_discriminator, or has a word between,
+build_ring_generator. The cells tagged `model` define, in both tracks with the same names:
 
-- `build_generator()` and `build_discriminator()`, or `build_encoder()` and `build_decoder()`, which
-  need no arguments. A network with labels takes two inputs: generator(latent, labels) in PyTorch,
-  a functional model with the inputs [latent, labels] in Keras; labels are whole numbers, at least
-  CLASSES different ones. An encoder returns (mean, log_var), a decoder logits.
-- GAN: `discriminator_loss(real_logits, fake_logits)` and `generator_loss(fake_logits)`.
-  VAE: `reconstruction_loss(images, logits)` and `kl_divergence(mean, log_var)`.
-  More arguments have defaults. All other functions of such arguments are compared too.
-- PyTorch: `train_step`, called by the names of its arguments. It may ask for real, latent, labels,
-  generator, discriminator, average, images, noise, encoder, decoder, and either `optimizers`, one
-  for each network, or one `optimizer`; all others have defaults and keep them.
-  `adam(network)` makes one of `optimizers`, `adam(encoder, decoder)` makes the one `optimizer`.
-- Keras: `GAN(generator, discriminator)`, which draws with its method `draw_latent(n)`, or
-  `VAE(encoder, decoder)` with `draw_noise(n)`, trained on images or on (images, labels); `adam()`.
+- Networks, by builders which need no arguments. A network with labels takes two inputs:
+  generator(latent, labels) in PyTorch, a functional model with the inputs [latent, labels] in
+  Keras; labels are whole numbers, at least CLASSES different ones. An encoder returns
+  (mean, log_var), all others but a generator of images logits. Text is rows of tokens, each of
+  which ends at its first 0; a generator takes the tokens before each place, and a discriminator
+  one-hot vectors.
+- Their losses. More arguments have defaults. All other functions of the same arguments, or of the
+  arrays below, with or without the networks, are compared too.
+- A training step, in PyTorch a function, in Keras a class:
+
+  train_step         GAN(generator, discriminator)        of real, labels; draws latent
+  train_step         VAE(encoder, decoder)                of images, labels; draws noise
+  train_step         Writer(generator)                    of tokens, labels, weights
+  gumbel_train_step  GumbelGAN(generator, discriminator)  of tokens, labels; draws noise
+  discriminator_step Judge(discriminator)                 of real, fake, labels
+
+  Only networks with labels need labels. The class is trained on a tuple of what stands behind "of"
+  and draws the rest with its method draw_latent(n) or draw_noise(n). The function is called by the
+  names of its arguments. It may ask for these arrays, the networks, `average`, and either
+  `optimizers`, one for each network, or one `optimizer`; all others have defaults and keep them.
+  `adam(network)` makes one of `optimizers`, `adam(encoder, decoder)` makes the one `optimizer`, and
+  `adam()` Keras's.
 
 If build_ring_generator needs other ones, ring_train_step and RingGAN are taken where they exist;
 where build_ring_discriminator does not, build_discriminator is.
 
-In one step of a GAN, the discriminator judges real images first, then fakes, each in one call, and
-both networks move at once. A VAE's loss is its reconstruction loss plus the divergence times
-train_step's `beta`, if it has one. Where the GAN in Keras has an `average` of the generator,
-train_step takes one: what `build_average(generator)` returns, or else a deep copy. Both tracks
-update it at the beginning of the step, before the weights move: Keras in `compute_loss`.
+In one step of a game, the discriminator judges real images or texts first, then fakes, each in one
+call, and both networks move at once: it by `discriminator_loss(real_logits, fake_logits)`, the
+generator by `generator_loss(fake_logits)`. In the Gumbel game, the fakes are
+`rollout(generator, labels, noise)`, and the real ones the tokens as one-hot vectors. A VAE's loss
+is `reconstruction_loss(images, logits)` plus `kl_divergence(mean, log_var)` times train_step's
+`beta`, if it has one. A writer's is `likelihood_loss(logits, tokens, weights)`, after it was given
+`shifted(tokens)`.
 
-Layers are paired first by name, where both tracks give the same, then by kind, in their order.
-A pair of layers that KNOWN does not list pairs if the classes have the same name, and then its
-arrays do by their names, without transposition. So do further arrays of a subclass of a known
-layer, such as the vector `u` of a spectral normalisation.
+Where the GAN in Keras has an `average` of the generator, train_step takes one: what
+`build_average(generator)` returns, or else a deep copy. Both tracks update it at the beginning of
+the step, before the weights move: Keras in `compute_loss`.
+
+Layers are paired first by name, where both tracks give the same, then by kind and size, in their
+order. A pair of layers that KNOWN does not list pairs if the classes have the same name, and then
+its arrays do by their names, without transposition. So do further arrays of a subclass of a known
+layer, such as the vector `u` of a spectral normalisation. A parameter that PyTorch does not train
+and Keras does not have is left out, such as the LSTM's second bias, held at zero.
 
 Everything is computed in 64 bits on the CPU. Rounding is then far below any difference that means
 something; in 32 bits it alone turns the sign of the smallest gradients, and Adam's first step with
@@ -44,7 +60,7 @@ import inspect
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -120,26 +136,50 @@ def model_code(lesson: str, track: str) -> str:
 
 
 def builders(lesson: str) -> list[str]:
-    """Name the functions of a lesson that build a generator or an encoder, in both tracks."""
+    """Name the functions of a lesson that build a model's first network, in both tracks."""
     pytorch, keras_ = (
         re.findall(
-            r"^def (build_\w*(?:generator|encoder))\(", model_code(lesson, track), re.MULTILINE
+            r"^def (build_\w*(?:generator|encoder|discriminator))\(",
+            model_code(lesson, track),
+            re.MULTILINE,
         )
         for track in ("pytorch", "keras")
     )
     if pytorch != keras_:
         raise LookupError(
             f"{lesson}: the cells tagged model build {pytorch} in PyTorch and {keras_} in Keras; "
-            "expected the same names, build_generator, build_…_generator, build_encoder or "
-            "build_…_encoder."
+            "expected the same names, such as build_generator or build_…_encoder."
         )
     return pytorch
 
 
-def models() -> list[tuple[str, str]]:
-    """Return each lesson that has been built, with each of its builders."""
-    lessons = sorted(path.parent.name for path in NOTEBOOKS.glob("*/*_keras.ipynb"))
-    return [(lesson, build) for lesson in lessons for build in builders(lesson)]
+def containers(code: str, build: str) -> list[str]:
+    """Name those of KINDS that this code in Keras trains what this builder builds with."""
+    found = [
+        name
+        for name, kind in KINDS.items()
+        if build.endswith(next(iter(kind.takes)))
+        and any(f"class {one}(" in code for one in own_names(build, f"{{}}{name}"))
+    ]
+    if not found and not build.endswith("discriminator"):  # a discriminator has its generator's
+        raise LookupError(f"No cell tagged model in Keras defines a class that trains {build}.")
+    return found
+
+
+def models() -> list[tuple[str, str, str]]:
+    """Return, of each lesson that has been built, builders with classes that train what they build.
+
+    Each builder stands with one class at least, and each class with one builder.
+    """
+    found = []
+    for lesson in sorted(path.parent.name for path in NOTEBOOKS.glob("*/*_keras.ipynb")):
+        code, seen = model_code(lesson, "keras"), set()
+        for build in builders(lesson):
+            for container in containers(code, build):
+                if not {build, container} <= seen:
+                    found.append((lesson, build, container))
+                seen |= {build, container}
+    return found
 
 
 def load(lesson: str, track: str, changes: dict[str, str] | None = None) -> Namespace:
@@ -175,13 +215,20 @@ NORM = {"weight": "gamma", "bias": "beta", **STATISTICS}
 # For each known pair of layers, or of bases of layers: PyTorch's names of the arrays, and Keras's.
 KNOWN = {
     ("Linear", "Dense"): VARIABLES,
+    ("Conv1d", "Conv1D"): VARIABLES,
     ("Conv2d", "Conv2D"): VARIABLES,
     ("ConvTranspose2d", "Conv2DTranspose"): VARIABLES,
     ("Embedding", "Embedding"): {"weight": "embeddings"},
     ("BatchNorm1d", "BatchNormalization"): NORM,
     ("BatchNorm2d", "BatchNormalization"): NORM,
+    ("LayerNorm", "LayerNormalization"): {"weight": "gamma", "bias": "beta"},
+    ("LSTM", "LSTMCell"): {
+        "weight_ih_l0": "kernel",
+        "weight_hh_l0": "recurrent_kernel",
+        "bias_ih_l0": "bias",
+    },
 }
-# PyTorch's (out, in, height, width) is Keras's (height, width, in, out). For a transposed
+# PyTorch's kernel (out, in, height, width) is Keras's (height, width, in, out). For a transposed
 # convolution "in" and "out" change places in both.
 AXES = {2: (1, 0), 3: (2, 1, 0), 4: (2, 3, 1, 0)}
 
@@ -312,6 +359,11 @@ def own_tensors(layer: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in named if tensor.is_floating_point()}
 
 
+def largest(arrays: dict[str, Any]) -> int:
+    """Return the size of the largest of these arrays."""
+    return max(math.prod(array.shape) for array in arrays.values())
+
+
 def pytorch_units(height: int, width: int, channels: int) -> np.ndarray:
     """Return, for each unit of a map that Keras flattened, its number in PyTorch."""
     units = np.arange(channels * height * width)
@@ -330,14 +382,14 @@ def known_arrays(layer: torch.nn.Module, other: keras.Layer) -> dict[str, str] |
 def pair_layers(
     pytorch_network: torch.nn.Module, keras_network: keras.Model
 ) -> list[tuple[torch.nn.Module, Row]]:
-    """Pair the layers with weights: those of one name first, then in order those of one kind.
+    """Pair the layers with weights: by name, then by kind and size, then by kind alone, in order.
 
     A wrong pair of right shapes can do no harm: the outputs then differ.
     """
     ours = {name: one for name, one in pytorch_network.named_modules() if own_tensors(one)}
     rows = keras_rows(keras_network)
     found: dict[str, Row] = {}
-    for by_name in (True, False):
+    for by_name, by_size in ((True, False), (False, True), (False, False)):
         for name, layer in ours.items():
             fits = (
                 row
@@ -346,6 +398,9 @@ def pair_layers(
                 and row not in found.values()
                 and known_arrays(layer, row.layer) is not None
                 and (not by_name or row.layer.name == name.rpartition(".")[2])
+                and (
+                    not by_size or largest(own_tensors(layer)) == largest(own_variables(row.layer))
+                )
             )
             for row in fits:
                 found[name] = row
@@ -379,12 +434,12 @@ def twins(pytorch_network: torch.nn.Module, keras_network: keras.Model) -> list[
         others = {*tensors, *variables} - {*known, *known.values()}
         for ours, theirs in [*known.items(), *((name, name) for name in sorted(others))]:
             tensor, variable = tensors.get(ours), variables.get(theirs)
-            if tensor is None and variable is None:
+            if variable is None and (tensor is None or held(tensor)):
                 continue
             if tensor is None or variable is None:
                 missing = "PyTorch" if tensor is None else "Keras"
                 raise Mismatch(f"{where}: {ours}/{theirs} is missing in {missing}.")
-            kernel = known.get(ours) == "kernel"
+            kernel = known.get(ours, "").endswith("kernel")
             axes = AXES[tensor.ndim] if kernel else tuple(range(tensor.ndim))
             expected = tuple(tensor.shape[axis] for axis in axes)
             ordered = {-2: row.units_in if len(expected) > 1 and (kernel or not known) else None}
@@ -401,6 +456,11 @@ def twins(pytorch_network: torch.nn.Module, keras_network: keras.Model) -> list[
             name = f"{number} {kinds[1]}.{theirs}"
             found.append(Twin(name, layer, ours, variable, axes, ordered[-2], ordered[-1]))
     return found
+
+
+def held(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor is a parameter that no training moves."""
+    return isinstance(tensor, torch.nn.Parameter) and not tensor.requires_grad
 
 
 def check_norm(where: str, layer: torch.nn.Module, other: keras.Layer) -> None:
@@ -428,7 +488,7 @@ def couple(pytorch_network: torch.nn.Module, keras_network: keras.Model) -> list
 
 def difference(ours: np.ndarray, theirs: Any) -> float:
     """Return the norm of the difference, relative to the norm."""
-    theirs = keras.ops.convert_to_numpy(theirs)
+    ours, theirs = ours.astype(float), keras.ops.convert_to_numpy(theirs).astype(float)
     if ours.shape != theirs.shape:
         return np.inf
     return float(np.linalg.norm(ours - theirs) / max(np.linalg.norm(ours), 1e-9))
@@ -450,31 +510,29 @@ def to_numpy(images: torch.Tensor) -> np.ndarray:
 
 @dataclass
 class Pair:
-    """A lesson's two networks in both tracks, with equal weights, and a batch for each of them."""
+    """A lesson's networks in both tracks, with equal weights, and the arrays that they take."""
 
     pytorch: Namespace
     keras: Namespace
     build: str  # "build_generator", or "build_…_generator"
-    roles: ClassVar[tuple[str, str]]
-    container: ClassVar[str]  # Keras's class, and its method that draws
-    draw: ClassVar[str]
-    of_latent_and_images: ClassVar[tuple[str, str]]  # the roles that take them
-    loss_names: ClassVar[tuple[str, str]]
+    container: ClassVar[str]  # Keras's class, and PyTorch's function
+    step: ClassVar[str] = "train_step"
+    takes: ClassVar[dict[str, str]]  # for each network's role the array that it takes, by name
+    batch: ClassVar[tuple[str, ...]]  # what Keras's class is trained on, and what it draws
+    draws: ClassVar[tuple[str, ...]] = ()
+    loss_names: ClassVar[tuple[str, ...]]
     networks: dict[str, tuple[torch.nn.Module, keras.Model]] = field(init=False)
     twins: dict[str, list[Twin]] = field(init=False)
-    batches: dict[str, np.ndarray] = field(init=False)
-    labels: np.ndarray = field(init=False)
+    arrays: dict[str, np.ndarray] = field(init=False)
 
     def __post_init__(self) -> None:
         torch.manual_seed(0)
-        self.networks = {role: self.untrained(role) for role in self.roles}
+        self.networks = {role: self.untrained(role) for role in self.takes}
         self.twins = {role: couple(*networks) for role, networks in self.networks.items()}
         rng = np.random.default_rng(0)
-        self.batches = {
-            role: rng.normal(size=filled(networks[1].inputs[0].shape))
-            for role, networks in self.networks.items()
-        }
-        self.labels = rng.integers(CLASSES, size=BATCH)
+        names = dict.fromkeys([*self.takes.values(), *self.batch, *self.draws])
+        arrays = {name: self.array(name, rng) for name in names}
+        self.arrays = {name: array for name, array in arrays.items() if array is not None}
 
     def untrained(self, role: str) -> tuple[torch.nn.Module, keras.Model]:
         """Build one of the networks anew in both tracks."""
@@ -485,24 +543,36 @@ class Pair:
         """Return the same before its first step."""
         return type(self)(self.pytorch, self.keras, self.build)
 
-    def labelled(self, role: str) -> bool:
-        return len(self.networks[role][1].inputs) > 1
+    def shapes(self, role: str) -> list[tuple[int, ...]]:
+        """Return the shapes of a network's inputs in Keras."""
+        return [filled(one.shape) for one in self.networks[role][1].inputs]
 
-    def with_labels(self, role: str, batch: np.ndarray) -> list[np.ndarray]:
-        """Return a batch, and the labels in the shape that Keras's network takes, if it does."""
-        inputs = self.networks[role][1].inputs
-        return [batch, *(self.labels.reshape(filled(x.shape)) for x in inputs[1:])]
+    def labelled(self, role: str) -> bool:
+        return len(self.shapes(role)) > 1
+
+    def tensor(self, name: str) -> torch.Tensor:
+        return to_pytorch(self.arrays[name])
 
     def ours(self, role: str, batch: torch.Tensor) -> Any:
         """Call PyTorch's network, with the labels if it takes them."""
-        labels = [torch.tensor(self.labels)] if self.labelled(role) else []
+        labels = [self.tensor("labels")] if self.labelled(role) else []
         return self.networks[role][0](batch, *labels)
+
+    def theirs(self, names: Iterable[str]) -> Any:
+        """Return arrays for Keras, all in one, or the one alone; it need not have labels."""
+        there = [self.arrays[name] for name in names if name in self.arrays]
+        there = tuple(keras.ops.convert_to_tensor(array) for array in there)
+        return there if len(there) > 1 else there[0]
 
     # Each kind of model says what its functions take, and what its networks descend.
 
-    def argument(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
-        """Return an array for a loss's argument of this name, or None for an unknown one."""
-        raise NotImplementedError
+    def array(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
+        """Return an array for an argument of this name, or None for an unknown one."""
+        if name == "labels":
+            shapes = [self.shapes(role)[1] for role in self.takes if self.labelled(role)]
+            return rng.integers(CLASSES, size=shapes[0]) if shapes else None
+        takers = [role for role, taken in self.takes.items() if taken == name]
+        return rng.normal(size=self.shapes(takers[0])[0]) if takers else None
 
     def own_losses(self) -> dict[str, torch.Tensor]:
         """Return for each role the loss that its network alone descends, by its definition."""
@@ -514,12 +584,11 @@ class Pair:
         found = {}
         for role, (ours, theirs) in self.networks.items():
             ours.train(training)
-            batch = self.batches[role]
-            inputs = [keras.ops.convert_to_tensor(x) for x in self.with_labels(role, batch)]
-            results = theirs(inputs if self.labelled(role) else inputs[0], training=training)
+            taken = self.takes[role]
+            inputs = self.theirs([taken, *["labels"] * self.labelled(role)])
             both = zip(
-                keras.tree.flatten(self.ours(role, to_pytorch(batch))),
-                keras.tree.flatten(results),
+                keras.tree.flatten(self.ours(role, self.tensor(taken))),
+                keras.tree.flatten(theirs(inputs, training=training)),
                 strict=True,
             )
             for number, (one, other) in enumerate(both, 1):
@@ -534,11 +603,17 @@ class Pair:
             if not inspect.isfunction(ours) or ours.__globals__ is not self.pytorch:
                 continue
             rng = np.random.default_rng(0)
-            arrays = [self.argument(one, rng) for one in required(ours)]
-            if not arrays or any(array is None for array in arrays):
+            names = required(ours)
+            arrays = {one: self.array(one, rng) for one in names if one not in self.networks}
+            if not arrays or any(array is None for array in arrays.values()):
                 continue
-            theirs = pick(self.keras, name)(*map(keras.ops.convert_to_tensor, arrays))
-            found[name] = difference(to_numpy(ours(*map(to_pytorch, arrays))), theirs)
+            given = [
+                self.networks.get(one)
+                or (to_pytorch(arrays[one]), keras.ops.convert_to_tensor(arrays[one]))
+                for one in names
+            ]
+            pytorch, theirs = zip(*given, strict=True)
+            found[name] = difference(to_numpy(ours(*pytorch)), pick(self.keras, name)(*theirs))
         return found
 
     def gradients(self) -> dict[str, float]:
@@ -583,10 +658,10 @@ class Pair:
         count: int = 1,
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Take training steps in both tracks; return how far each array moved, in each."""
-        model = part(self.keras, self.build, self.container)(
+        model = part(self.keras, self.build, f"{{}}{self.container}")(
             *(theirs for _, theirs in self.networks.values())
         )
-        step = part(self.pytorch, self.build, "{}train_step")
+        step = part(self.pytorch, self.build, f"{{}}{self.step}")
         arguments = self.step_arguments(step, pytorch_optimizer, hasattr(model, "average"))
         pairs = dict(self.twins)
         if "average" in arguments:
@@ -600,11 +675,9 @@ class Pair:
         for _ in range(count):
             step(**arguments)
 
-        noise, batch = (self.batches[role] for role in self.of_latent_and_images)
-        setattr(model, self.draw, lambda n: keras.ops.convert_to_tensor(noise))
+        for name in self.draws:
+            setattr(model, f"draw_{name}", lambda n, name=name: self.theirs([name]))
         model.compile(optimizer=keras_optimizer, run_eagerly=True)
-        inputs = max((self.with_labels(role, batch) for role in self.roles), key=len)
-        inputs = [keras.ops.convert_to_tensor(x) for x in inputs]
         for name in {"beta_1", "beta_2"} & {*vars(keras_optimizer)}:
             # TensorFlow rounds a plain number to 32 bits.
             setattr(keras_optimizer, name, np.float64(getattr(keras_optimizer, name)))
@@ -614,7 +687,7 @@ class Pair:
                 # Keras adds Adam's epsilon before it corrects the bias of the second moment,
                 # PyTorch after (Kingma & Ba 2015, end of section 2: two forms of one algorithm).
                 keras_optimizer.epsilon = epsilon * (1 - keras_optimizer.beta_2**number) ** 0.5
-            model.train_on_batch(inputs if len(inputs) > 1 else inputs[0])
+            model.train_on_batch(self.theirs(self.batch))
         return {
             name: (
                 twin.to_keras(twin.tensor) - start[name],
@@ -626,15 +699,8 @@ class Pair:
     def step_arguments(self, step: Callable, optimizer: Callable, averaged: bool) -> dict[str, Any]:
         """Gather by name what PyTorch's training step asks for."""
         networks = {role: ours for role, (ours, _) in self.networks.items()}
-        latent, images = (to_pytorch(self.batches[role]) for role in self.of_latent_and_images)
-        offered = {
-            **networks,
-            **dict.fromkeys(("latent", "noise"), latent),
-            **dict.fromkeys(("real", "images"), images),
-        }
+        offered = {**networks, **{name: self.tensor(name) for name in self.arrays}}
         names = inspect.signature(step).parameters
-        if any(map(self.labelled, self.roles)):
-            offered["labels"] = torch.tensor(self.labels)
         if averaged:
             build = self.pytorch.get("build_average", copy.deepcopy)
             offered["average"] = build(networks["generator"])
@@ -668,69 +734,137 @@ class Pair:
 class Game(Pair):
     """A generator and a discriminator."""
 
-    roles = "generator", "discriminator"
-    of_latent_and_images = roles
-    container, draw = "{}GAN", "draw_latent"
+    container = "GAN"
+    takes: ClassVar = {"generator": "latent", "discriminator": "real"}
+    batch, draws = ("real", "labels"), ("latent",)
     loss_names = "discriminator_loss", "generator_loss"
 
-    def argument(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
-        shape = filled(self.networks["discriminator"][1].output_shape)
-        return 3 * rng.normal(size=shape) if name.endswith("_logits") else None
+    def array(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
+        if name.endswith("_logits"):
+            return 3 * rng.normal(size=filled(self.networks["discriminator"][1].output_shape))
+        return super().array(name, rng)
+
+    def real_and_fake(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the discriminator judges in one step."""
+        return self.tensor("real"), self.ours("generator", self.tensor("latent"))
 
     def own_losses(self) -> dict[str, torch.Tensor]:
-        fake = self.ours("generator", to_pytorch(self.batches["generator"]))
-        real_logits = self.ours("discriminator", to_pytorch(self.batches["discriminator"]))
-        fake_logits = self.ours("discriminator", fake)
+        logits = [self.ours("discriminator", one) for one in self.real_and_fake()]
         return {
-            "generator": self.pytorch["generator_loss"](fake_logits),
-            "discriminator": self.pytorch["discriminator_loss"](real_logits, fake_logits),
+            "generator": self.pytorch["generator_loss"](logits[1]),
+            "discriminator": self.pytorch["discriminator_loss"](*logits),
         }
 
 
 class Autoencoder(Pair):
     """A variational encoder and a decoder."""
 
-    roles = "encoder", "decoder"
-    of_latent_and_images = roles[::-1]
-    container, draw = "{}VAE", "draw_noise"
+    container = "VAE"
+    takes: ClassVar = {"encoder": "images", "decoder": "noise"}
+    batch, draws = ("images", "labels"), ("noise",)
     loss_names = "reconstruction_loss", "kl_divergence"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.batches["encoder"] = 1 / (1 + np.exp(-self.batches["encoder"]))  # pixels in [0, 1]
-
-    def argument(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
+    def array(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
         if name == "logits":
             return 3 * rng.normal(size=filled(self.networks["decoder"][1].output_shape))
-        if name in ("mean", "log_var", "noise"):
-            return rng.normal(size=self.batches["decoder"].shape)
-        return self.batches["encoder"] if name == "images" else None
+        if name == "images":
+            return 1 / (1 + np.exp(-super().array(name, rng)))  # pixels in [0, 1]
+        return super().array("noise" if name in ("mean", "log_var") else name, rng)
 
     def own_losses(self) -> dict[str, torch.Tensor]:
-        images, noise = (to_pytorch(self.batches[role]) for role in self.roles)
+        images = self.tensor("images")
         mean, log_var = self.ours("encoder", images)
-        logits = self.ours("decoder", mean + (log_var / 2).exp() * noise)
-        step = part(self.pytorch, self.build, "{}train_step")
+        logits = self.ours("decoder", mean + (log_var / 2).exp() * self.tensor("noise"))
+        step = part(self.pytorch, self.build, f"{{}}{self.step}")
         beta = inspect.signature(step).parameters.get("beta")
         divergence = self.pytorch["kl_divergence"](mean, log_var)
         loss = self.pytorch["reconstruction_loss"](images, logits)
         loss = loss + (1.0 if beta is None else beta.default) * divergence
-        return dict.fromkeys(self.roles, loss)
+        return dict.fromkeys(self.takes, loss)
 
 
-def kind(build: str) -> type[Pair]:
-    """Return what this builder begins: a game or an autoencoder."""
-    return Autoencoder if build.endswith("encoder") else Game
+class OfText(Pair):
+    """A generator of text."""
+
+    def array(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
+        count, length, kinds = shape = filled(self.networks["generator"][1].output_shape)
+        if name == "tokens":  # the first text ends at once, the last one nowhere
+            ends = np.linspace(0, length, count).astype(int)[:, None]
+            tokens = rng.integers(1, kinds, size=(count, length))
+            return np.where(np.arange(length) < ends, tokens, 0)
+        if name == "noise":
+            # Where places tie for the strongest sign, rounding decides where the gradient goes. So
+            # the noise is loud, lest tokens repeat as the weights move, and padding is short.
+            noise = 3 * rng.gumbel(size=shape)
+            noise[..., 0] += np.where(np.arange(length) < length - 5, -60, 12)
+            return noise
+        return super().array(name, rng)
+
+
+class Text(OfText):
+    """A generator of text alone, which learns by likelihood."""
+
+    container = "Writer"
+    takes: ClassVar = {"generator": "tokens"}
+    batch = "tokens", "labels", "weights"
+    loss_names = ("likelihood_loss",)
+
+    def array(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
+        if name == "logits":
+            return 3 * rng.normal(size=filled(self.networks["generator"][1].output_shape))
+        return rng.normal(size=BATCH) if name == "weights" else super().array(name, rng)
+
+    def own_losses(self) -> dict[str, torch.Tensor]:
+        tokens = self.tensor("tokens")
+        logits = self.ours("generator", self.pytorch["shifted"](tokens))
+        loss = self.pytorch["likelihood_loss"](logits, tokens, self.tensor("weights"))
+        return {"generator": loss}
+
+
+class TextGame(OfText, Game):
+    """A generator of text and a discriminator; the gradient passes through the drawing."""
+
+    container, step = "GumbelGAN", "gumbel_train_step"
+    takes: ClassVar = {"generator": "tokens", "discriminator": "real"}
+    batch, draws = ("tokens", "labels"), ("noise",)
+
+    def real_and_fake(self) -> tuple[torch.Tensor, torch.Tensor]:
+        labels, noise = self.tensor("labels"), self.tensor("noise")
+        real = torch.nn.functional.one_hot(self.tensor("tokens"), noise.shape[2]).to(noise.dtype)
+        return real, self.pytorch["rollout"](self.networks["generator"][0], labels, noise)
+
+
+class Judgement(Game):
+    """A discriminator alone; both the real ones and the fakes are given."""
+
+    container, step = "Judge", "discriminator_step"
+    takes: ClassVar = {"discriminator": "real"}
+    batch, draws = ("real", "fake", "labels"), ()
+
+    def array(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
+        return super().array("real" if name == "fake" else name, rng)
+
+    def real_and_fake(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.tensor("real"), self.tensor("fake")
+
+
+KINDS = {kind.container: kind for kind in (Game, Autoencoder, Text, TextGame, Judgement)}
+
+
+def own_names(build: str, name: str) -> tuple[str, str]:
+    """Return a name with the word that this builder has, and without.
+
+    For build_ring_generator, "build_{}discriminator" is first build_ring_discriminator, "{}GAN" is
+    RingGAN.
+    """
+    word = "".join(build.removeprefix("build_").rpartition("_")[:2])
+    own = word.title().replace("_", "") if name.strip("{}")[0].isupper() else word
+    return name.format(own), name.format("")
 
 
 def part(namespace: Namespace, build: str, name: str) -> Any:
-    """Return the function or class of this name, with the word that this builder has, or without.
-
-    For build_ring_generator, "build_{}discriminator" is build_ring_discriminator if there is one.
-    """
-    word = build.removeprefix("build_").removesuffix(kind(build).roles[0])
-    own = word.title().replace("_", "") if name[-1].isupper() else word
-    return pick(namespace, name.format(own), name.format(""))
+    """Return the function or class of this name, the builder's own where there is one."""
+    return pick(namespace, *own_names(build, name))
 
 
 def filled(shape: tuple[int | None, ...]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ MODULES = ["course_utils"] + [
     f"course_utils.{module.name}" for module in pkgutil.iter_modules(course_utils.__path__)
 ]
 HEAVY = ["torch", "tensorflow", "keras", "jax", "matplotlib", "IPython", "sklearn", "scipy"]
-HEAVY += ["PIL", "pooch", "pandas"]
+HEAVY += ["PIL", "faker", "pooch", "pandas"]
 BUDGET = 0.1  # seconds beyond NumPy
 
 PROGRAM = f"""

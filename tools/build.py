@@ -43,12 +43,12 @@ TITLE = re.compile(r"# (\d\d) · \S.*")
 TAGS = re.compile(r'\btags=\["\w[\w-]*"(, ?"\w[\w-]*")*\]')
 MAP = re.compile(r"(<!-- lessons: built by tools/build\.py -->\n).*?(<!-- /lessons -->)", re.S)
 COLAB_CELL = """\
-# On Colab only: fetch the course's helper package and nothing else (once, in seconds).
+# On Colab only: fetch the course's helper package and what Colab lacks (once, in seconds).
 import importlib.util
 import sys
 
 if "google.colab" in sys.modules and importlib.util.find_spec("course_utils") is None:
-    %pip install --quiet --no-deps "git+{address}@main\""""
+    %pip install --quiet --no-deps faker "git+{address}@main\""""
 START = """\
 # Generative Models, Built Twice
 

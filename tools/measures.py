@@ -14,6 +14,7 @@ HEADLINES = {  # what the map of lessons shows, as far as a lesson measures it
     "Fréchet distance": ("Fréchet {}", "{:.1f}"),
     "label accuracy": ("{} as asked", "{:.0%}"),
     "held-out bound": ("bound {} nats", "{:.1f}"),
+    "bits per character": ("{} bits per character", "{:.2f}"),
     "islands found": ("{} of 8 islands", "{:.1f}"),
 }
 
