@@ -6,26 +6,26 @@ build_ring_generator. The cells tagged `model` define, in both tracks with the s
 
 - Networks, by builders which need no arguments. A network with labels takes two inputs:
   generator(latent, labels) in PyTorch, a functional model with the inputs [latent, labels] in
-  Keras; labels are whole numbers, at least CLASSES different ones. An encoder returns
-  (mean, log_var), all others but a generator of images logits. Text is rows of tokens, each of
-  which ends at its first 0; a generator takes the tokens before each place, and a discriminator
-  one-hot vectors.
+  Keras; labels are whole numbers, at least CLASSES different ones. A network with captions takes
+  rows of tokens instead. An encoder returns (mean, log_var), all others but a generator of images
+  logits. Text is rows of tokens, each of which ends at its first 0; a generator takes the tokens
+  before each place, and a discriminator one-hot vectors.
 - Their losses. More arguments have defaults. All other functions of the same arguments, or of the
   arrays below, with or without the networks, are compared too.
 - A training step, in PyTorch a function, in Keras a class:
 
-  train_step         GAN(generator, discriminator)        of real, labels; draws latent
+  train_step         GAN(generator, discriminator)        of real, labels or tokens; draws latent
   train_step         VAE(encoder, decoder)                of images, labels; draws noise
   train_step         Writer(generator)                    of tokens, labels, weights
   gumbel_train_step  GumbelGAN(generator, discriminator)  of tokens, labels; draws noise
   discriminator_step Judge(discriminator)                 of real, fake, labels
 
-  Only networks with labels need labels. The class is trained on a tuple of what stands behind "of"
-  and draws the rest with its method draw_latent(n) or draw_noise(n). The function is called by the
-  names of its arguments. It may ask for these arrays, the networks, `average`, and either
-  `optimizers`, one for each network, or one `optimizer`; all others have defaults and keep them.
-  `adam(network)` makes one of `optimizers`, `adam(encoder, decoder)` makes the one `optimizer`, and
-  `adam()` Keras's.
+  Only networks with labels or tokens need them. The class is trained on a tuple of what stands
+  behind "of" and draws the rest with its method draw_latent(n) or draw_noise(n). The function is
+  called by the names of its arguments. It may ask for these arrays, the networks, `average`, and
+  either `optimizers`, one for each network, or one `optimizer`; all others have defaults and keep
+  them. `adam(network)` makes one of `optimizers`, `adam(encoder, decoder)` makes the one
+  `optimizer`, and `adam()` Keras's.
 
 If build_ring_generator needs other ones, ring_train_step and RingGAN are taken where they exist;
 where build_ring_discriminator does not, build_discriminator is.
@@ -82,6 +82,7 @@ from course_utils import runtime
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 BATCH = 16
 CLASSES = 4  # the labels are 0 to 3
+CONDITIONS = "labels", "tokens"  # a number for each sample, or a row of them
 Namespace = dict[str, Any]
 
 
@@ -547,16 +548,18 @@ class Pair:
         """Return the shapes of a network's inputs in Keras."""
         return [filled(one.shape) for one in self.networks[role][1].inputs]
 
-    def labelled(self, role: str) -> bool:
-        return len(self.shapes(role)) > 1
+    def condition(self, role: str) -> str | None:
+        """Name what a network takes as its second input: one number for a sample, or a row."""
+        shapes = self.shapes(role)
+        return CONDITIONS[len(shapes[1]) - 1] if len(shapes) > 1 else None
 
     def tensor(self, name: str) -> torch.Tensor:
         return to_pytorch(self.arrays[name])
 
     def ours(self, role: str, batch: torch.Tensor) -> Any:
-        """Call PyTorch's network, with the labels if it takes them."""
-        labels = [self.tensor("labels")] if self.labelled(role) else []
-        return self.networks[role][0](batch, *labels)
+        """Call PyTorch's network, with its condition if it has one."""
+        condition = self.condition(role)
+        return self.networks[role][0](batch, *([self.tensor(condition)] if condition else []))
 
     def theirs(self, names: Iterable[str]) -> Any:
         """Return arrays for Keras, all in one, or the one alone; it need not have labels."""
@@ -568,8 +571,8 @@ class Pair:
 
     def array(self, name: str, rng: np.random.Generator) -> np.ndarray | None:
         """Return an array for an argument of this name, or None for an unknown one."""
-        if name == "labels":
-            shapes = [self.shapes(role)[1] for role in self.takes if self.labelled(role)]
+        if name in CONDITIONS:
+            shapes = [self.shapes(role)[1] for role in self.takes if self.condition(role) == name]
             return rng.integers(CLASSES, size=shapes[0]) if shapes else None
         takers = [role for role, taken in self.takes.items() if taken == name]
         return rng.normal(size=self.shapes(takers[0])[0]) if takers else None
@@ -585,7 +588,7 @@ class Pair:
         for role, (ours, theirs) in self.networks.items():
             ours.train(training)
             taken = self.takes[role]
-            inputs = self.theirs([taken, *["labels"] * self.labelled(role)])
+            inputs = self.theirs([taken, self.condition(role)])
             both = zip(
                 keras.tree.flatten(self.ours(role, self.tensor(taken))),
                 keras.tree.flatten(theirs(inputs, training=training)),
@@ -709,7 +712,7 @@ class Pair:
         if "optimizer" in names:
             offered["optimizer"] = optimizer(*networks.values())
         unknown = {*required(step)} - {*offered}
-        unused = {"labels", "average"} & {*offered} - {*names}
+        unused = {*CONDITIONS, "average"} & {*offered} - {*names}
         if unknown or unused:
             raise Mismatch(
                 f"{step.__name__} in PyTorch asks for {sorted(unknown)}, which Keras's model does "
@@ -736,7 +739,7 @@ class Game(Pair):
 
     container = "GAN"
     takes: ClassVar = {"generator": "latent", "discriminator": "real"}
-    batch, draws = ("real", "labels"), ("latent",)
+    batch, draws = ("real", *CONDITIONS), ("latent",)
     loss_names = "discriminator_loss", "generator_loss"
 
     def array(self, name: str, rng: np.random.Generator) -> np.ndarray | None:

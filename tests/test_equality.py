@@ -366,6 +366,7 @@ TEXT, ATTENTION, TEXT_GAME, JUDGE = (
     ("06_text", "build_generator", "GumbelGAN"),
     ("06_text", "build_discriminator", "Judge"),
 )
+CAPTIONS = ("07_text_to_image", "build_generator", "GAN")
 UPDATE = "update(average, generator)"
 AVERAGED = {
     "@torch.no_grad()": "def build_average(generator):\n"
@@ -566,6 +567,24 @@ MISTAKES = {
         ("keras", "token = alive * token + (1 - alive) * end", "pass"),
         lambda made: made.gradients(),
         "gradient of the discriminator's 3 Conv1D.kernel in Keras",
+    ),
+    "a caption read backwards": (
+        CAPTIONS,
+        ("keras", "layers.LSTM(hidden", "layers.LSTM(hidden, go_backwards=True"),
+        lambda made: made.outputs(training=True),
+        "output of the generator",
+    ),
+    "pictures and captions in each other's place": (
+        CAPTIONS,
+        ("pytorch", "phi @ wanted.T", "(phi @ wanted.T).T"),
+        lambda made: made.outputs(training=True),
+        "output of the discriminator",
+    ),
+    "wrong captions that do not count": (
+        CAPTIONS,
+        ("keras", "+ wrong_share * wrong", "+ 0 * wrong"),
+        lambda made: made.losses(),
+        "discriminator_loss",
     ),
     "real and fake texts in each other's place": (
         JUDGE,

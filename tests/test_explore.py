@@ -209,6 +209,29 @@ def test_controls_are_passed_by_keyword():
     assert kinds == ["Dropdown", "FloatSlider", "Dropdown", "ToggleButtons"]
 
 
+def test_a_text_box_draws_what_is_written_and_says_what_is_wrong():
+    def sample(caption):
+        if "sevn" in caption:
+            raise ValueError('I do not know "sevn" (nearest: seven).')
+        got.append(caption)
+        return np.full((3, 28, 28, 1), len(caption) / 100), caption
+
+    got = []
+    explorer = explore.choices(sample, caption="a seven", title="Your own caption")
+    assert set(got) == {"a seven"} and explorer.values == {"caption": "a seven"}
+    assert explorer.still["row_labels"] == ["caption a seven"]
+    box = explorer.controls["caption"]
+    assert type(box).__name__ == "Text" and box.value == "a seven"
+    box.value = "a thick seven"
+    np.testing.assert_allclose(shown(explorer)[:, :28], 0.13, atol=1 / 255)
+    box.value = "a sevn"
+    assert "I do not know &quot;sevn&quot; (nearest: seven)" in explorer._picture.value
+    assert got[-1] == explorer.caption == "a thick seven"  # the picture stays, and its line
+    box.value = "<b>"
+    assert explorer.error == "" and "&lt;b&gt;" in explorer._picture.value
+    assert not box.continuous_update  # however quick: half a word is not a caption
+
+
 # ---------------------------------------------------------------- errors
 
 
@@ -259,7 +282,7 @@ def fails(latent):
             "path is 'round'",
         ),
         (lambda decode: explore.choices(decode), "no control"),
-        (lambda decode: explore.choices(decode, label="abc"), "label is 'abc', expected"),
+        (lambda decode: explore.choices(decode, label=5), "label is 5, expected"),
         (lambda decode: explore.choices(decode, label=[]), r"label is \[\], expected"),
         (lambda decode: explore.choices(decode, label=(1, 0)), "low ≤ first ≤ high"),
         (
