@@ -1,4 +1,4 @@
-"""Sliders and drop-down lists around any function that draws images; a still in saved notebooks.
+"""Sliders, lists and text boxes around any function that draws images; a still when saved.
 
 Each function returns an `Explorer`: make it the last line of a cell. It needs no framework, only
 NumPy in and out; ipywidgets 7.7 and 8 both do.
@@ -113,7 +113,7 @@ class Explorer:
             self.error = f"{type(error).__name__}: {error}"
         quick = perf_counter() - start < SLOW_SECONDS
         for name in self.values:
-            if name in self.controls and hasattr(self.controls[name], "continuous_update"):
+            if name in self.controls and hasattr(self.controls[name], "readout"):  # a slider
                 self.controls[name].continuous_update = quick
         if self.widget is not None:
             self._picture.value = self._html()
@@ -395,7 +395,7 @@ def choices(
     button: str | None = "draw again",
     **controls: Any,
 ) -> Explorer:
-    """Put sliders and drop-down lists on the keywords of a function that draws images.
+    """Put sliders, drop-down lists and text boxes on the keywords of a function that draws images.
 
     The still picture has a row for each value of the first control (of a slider: a few of them).
 
@@ -418,6 +418,7 @@ def choices(
         One control for each keyword: ``(low, high)`` or ``(low, high, first)`` is a slider, over
         whole numbers if all are; a list or range is a drop-down list, and so is a dict from what
         is shown to what is passed. Two entries become two buttons. The first is chosen at first.
+        A string is a text box, with that string in it at first.
 
     Returns
     -------
@@ -570,19 +571,21 @@ def options_of(name: str, choice: Any) -> dict[str, Any]:
     """Return what is shown → what is passed, of a list, range or dict."""
     if isinstance(choice, Mapping):
         found = {str(shown): value for shown, value in choice.items()}
-    elif isinstance(choice, Sequence | np.ndarray) and not isinstance(choice, str):
+    elif isinstance(choice, Sequence | np.ndarray):
         found = {spoken_value(value): value for value in choice}
     else:
         found = {}
     if not found:
         raise ValueError(
-            f"{name} is {choice!r}, expected (low, high) for a slider, or a list, range or dict "
-            "with an entry or more for a drop-down list."
+            f"{name} is {choice!r}, expected (low, high) for a slider, a list, range or dict "
+            "with an entry or more for a drop-down list, or a string for a text box."
         )
     return found
 
 
 def first_value(name: str, choice: Any) -> Any:
+    if isinstance(choice, str):
+        return choice
     if not is_slider(choice):
         return next(iter(options_of(name, choice).values()))
     numbers = all(isinstance(value, int | float | np.number) for value in choice)
@@ -596,6 +599,8 @@ def first_value(name: str, choice: Any) -> Any:
 
 def some_values(choice: Any, most: int) -> dict[str, Any]:
     """Return at most so many values of a control, evenly spread: what is shown → the value."""
+    if isinstance(choice, str):
+        return {choice: choice}
     if is_slider(choice):
         values = np.linspace(choice[0], choice[1], most)
         if whole(choice):
@@ -614,6 +619,8 @@ def make_control(widgets: Any, name: str, choice: Any, value: Any, wide: str) ->
     """Build the widget for one choice; only what ipywidgets 7.7 and 8 share."""
     common = {"description": plots.spoken(name), "style": {"description_width": wide}}
     common["layout"] = {"width": "360px"}
+    if isinstance(choice, str):  # drawn when Enter is pressed, or the box is left
+        return widgets.Text(value=value, continuous_update=False, **common)
     if is_slider(choice):
         low, high = choice[:2]
         if whole(choice):
