@@ -307,8 +307,27 @@ def build(
     course: Course, name: str, track: str, cells: list[NotebookNode], check: bool, force: bool
 ) -> list[str]:
     """Build one notebook and write it, or with `check` compare it; return what is wrong."""
-    path, source = course.notebook(name, track), course.shown(course.source(name))
-    new, old = assemble(course, name, track, cells), notebook_files.read(path)
+    new = assemble(course, name, track, cells)
+    command = f"python tools/build.py {name}"
+    return settle(
+        course, course.source(name), course.notebook(name, track), new, command, check, force
+    )
+
+
+def settle(
+    course: Course,
+    source: Path,
+    path: Path,
+    new: NotebookNode,
+    command: str,
+    check: bool,
+    force: bool,
+) -> list[str]:
+    """Give an assembled notebook its outputs and write it, or compare it with what is there.
+
+    `command` is what mends a notebook that is not what its source builds.
+    """
+    old, track = notebook_files.read(path), path.stem.rpartition("_")[2]
     adopted = notebook_files.adopt_outputs(new, old) and not force
     problems: list[Problem] = []
     if not adopted and not check:
@@ -322,13 +341,13 @@ def build(
         show_result(new, old if old and check and not adopted else new)
         problems = list(notebook_files.output_problems(new, course.root))
     if problems:
-        return [f"{source}:{line}: {track}: {problem}" for line, problem in problems]
+        return [f"{course.shown(source)}:{line}: {track}: {text}" for line, text in problems]
     content = notebook_files.to_bytes(new)
     if not check:
         print(f"{path.stem}: {'written' if notebook_files.write(path, content) else 'unchanged'}")
     elif not path.exists() or path.read_bytes() != content:
-        what = notebook_files.difference(old, new, adopted, source)
-        return [f"{course.shown(path)}: {what}. Mend it: python tools/build.py {name}"]
+        what = notebook_files.difference(old, new, adopted, course.shown(source))
+        return [f"{course.shown(path)}: {what}. Mend it: {command}"]
     return []
 
 
