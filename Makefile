@@ -21,8 +21,9 @@ test-fast: author  ## at most 3 minutes: style, build, the quick unit tests
 test-backends: author  ## every Keras notebook whole on TensorFlow, PyTorch and JAX
 	@$(RUN) tools/check.py backends
 
-notebooks: author  ## build the lessons' notebooks, all or NAMES="01_gan 02"
+notebooks: author  ## build the notebooks of lessons and exercises, all or NAMES="01_gan 02"
 	@$(RUN) tools/build.py $(NAMES)
+	@$(RUN) tools/exercises.py $(NAMES)
 
 budgets: author  ## every notebook alone, held to its budgets of time and memory, on a quiet machine
 	@$(RUN) tools/check.py budgets

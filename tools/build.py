@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
 import re
 import sys
 import time
@@ -39,7 +40,7 @@ TRACKS = {"pytorch": "PyTorch", "keras": "Keras"}
 MISTAKEN_TAGS = {"tf": "keras", "tensorflow": "keras"}  # other slips are found by their spelling
 MAX_LINES = 40  # of a code cell
 MAX_TAGGED_PROSE = 1 / 3
-TITLE = re.compile(r"# (\d\d) · \S.*")
+TITLE = re.compile(r"# (\d\d|Capstone) · \S.*")
 TAGS = re.compile(r'\btags=\["\w[\w-]*"(, ?"\w[\w-]*")*\]')
 MAP = re.compile(r"(<!-- lessons: built by tools/build\.py -->\n).*?(<!-- /lessons -->)", re.S)
 COLAB_CELL = """\
@@ -110,6 +111,9 @@ class Course:
     def shown(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
+    def exercises(self, name: str, track: str) -> Path:
+        return self.root / "exercises" / name / f"{name}_exercises_{track}.ipynb"
+
     def figures(self, path: Path) -> tuple[str, str, str]:
         """Return one notebook's minutes, memory and quality as text, empty if nobody measured."""
         if not (found := self.measured.get(path.stem)):
@@ -129,15 +133,25 @@ class Course:
 
     def table(self, start: Path, badges: bool) -> str:
         """Return the map of lessons, a table whose links begin at the folder `start`."""
-        head = ["Lesson", "Notebook", "Minutes", "Memory", "Quality"] + ["Launch"] * badges
+        head = ["Lesson", "Notebook", "Exercises", "Minutes", "Memory", "Quality"]
+        head += ["Launch"] * badges
         rows = [head, ["---"] * len(head)]
         for name, title in self.titles.items():
             for track, framework in TRACKS.items():
                 path = self.notebook(name, track)
-                link = f"[{framework}]({path.relative_to(start).as_posix()})"
+                link = f"[{framework}]({relative(path, start)})"
+                more = self.exercises(name, track)
+                practice = f"[try it]({relative(more, start)})" if more.exists() else ""
                 figures = [text or "not measured yet" for text in self.figures(path)]
-                rows.append([title, link, *figures] + [self.badges(path)] * badges)
+                rows.append([title, link, practice, *figures] + [self.badges(path)] * badges)
                 title = ""  # each lesson's once, so that its two rows are read as one
+        for source in sorted(self.root.glob("exercises/capstone_*/exercise.md")):
+            title = source.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+            for track, framework in TRACKS.items():
+                path = self.exercises(source.parent.name, track)
+                link = f"[{framework}]({relative(path, start)})"
+                rows.append([title, "", link, "", "", ""] + [self.badges(path)] * badges)
+                title = ""
         data = sorted({found["data"] for found in self.measured.values() if "data" in found})
         caption = MAP_CAPTION.format(data=" and ".join(DATA[name] for name in data)) if data else ""
         return caption + "".join(f"| {' | '.join(row)} |\n" for row in rows)
@@ -152,6 +166,11 @@ class Course:
                 readme,
                 MAP.sub(lambda found: found[1] + table + found[2], readme.read_text("utf-8")),
             )
+
+
+def relative(path: Path, start: Path) -> str:
+    """Write the link from a page in the folder `start` to `path`."""
+    return Path(os.path.relpath(path, start)).as_posix()
 
 
 # ------------------------------------------------------------------ from lesson.md to cells
@@ -172,6 +191,7 @@ def read_lesson(source: Path) -> tuple[list[NotebookNode], list[Problem]]:
         cell.metadata["line"] = text.count("\n", 0, position) + 1 - marked
         position += len(body)
     number = source.parent.name[:2]
+    number = number if number.isdigit() else "Capstone"
     return cells, sorted([*cell_problems(cells, number), *pair_problems(cells)])
 
 
@@ -265,6 +285,7 @@ def assemble(course: Course, name: str, track: str, cells: list[NotebookNode]) -
         for key in ("lines_to_next_cell", "region_name"):  # jupytext's notes to itself
             cell.metadata.pop(key, None)
     notebook.cells[1:1] = front(course, name, track, other)
+    notebook.cells += end(course, name, track)
     notebook_files.set_ids(notebook)
     return notebook
 
@@ -290,6 +311,20 @@ def front(course: Course, name: str, track: str, other: str) -> list[NotebookNod
         new_markdown_cell(f"{course.badges(path)}\n\n{links}\n\n{cost}"),
         new_code_cell(colab, metadata={"tags": ["colab"]}),
     ]
+
+
+def end(course: Course, name: str, track: str) -> list[NotebookNode]:
+    """Write the cell that follows the last one: where to go on."""
+    ways, here = [], course.notebook(name, track).parent
+    if (exercises := course.exercises(name, track)).exists():
+        ways.append(
+            f"[the exercises of this lesson, which check themselves]({relative(exercises, here)})"
+        )
+    names = list(course.titles)
+    for lesson in names[names.index(name) + 1 :][:1]:
+        way = relative(course.notebook(lesson, track), here)
+        ways.append(f"[{course.titles[lesson]}]({way})")
+    return [new_markdown_cell(f"**Go on**: {'; then '.join(ways)}.")] if ways else []
 
 
 def show_result(notebook: NotebookNode, executed: NotebookNode) -> None:

@@ -74,6 +74,7 @@ def notebooks(name: str, paths: list[str], *options: str, **environment: str) ->
 
 def stages(what: str) -> list[Stage]:
     two_at_once = ["-n", "2", "--dist", "loadscope"]
+    unit_tests = module("pytest", "--quiet", *two_at_once)
     if what == "budgets":
         return [notebooks("budgets", ["notebooks"])]
     if what == "backends":
@@ -90,15 +91,18 @@ def stages(what: str) -> list[Stage]:
     quick = [
         Stage("ruff check", module("ruff", "check", ".")),
         Stage("ruff format", module("ruff", "format", "--check", ".")),
-        Stage("build", [sys.executable, "tools/build.py", "--check"]),
+        Stage("build lessons", [sys.executable, "tools/build.py", "--check"]),
+        Stage("build exercises", [sys.executable, "tools/exercises.py", "--check"]),
     ]
     if what == "fast":
-        return [*quick, Stage("unit tests", module("pytest", "--quiet", "-m", "not slow"))]
+        return [*quick, Stage("unit tests", [*unit_tests, "-m", "not slow"], ONE_THREAD)]
     options = [*two_at_once, f"--budget-seconds={SHARED_SECONDS:.0f}"]
     options.append("--measured-to=build/measured.json")  # ignored by git; tools/build.py reads it
+    learner = {"COURSE_PROGRESS": str(ROOT / "build" / "progress.jsonl")}  # not the author's own
     return [
         *quick,
-        Stage("unit tests", module("pytest", "--quiet")),
+        Stage("unit tests", unit_tests, ONE_THREAD),
+        notebooks("exercises", ["exercises"], *two_at_once, **ONE_THREAD, **learner),
         notebooks("notebooks", ["notebooks"], *options, **ONE_THREAD),
     ]
 

@@ -1,10 +1,10 @@
 """Build each lesson's exercises: a notebook for students and one with solutions, in both tracks.
 
-``exercises/NN_topic/exercise.md`` is the source, with its solutions. It is read like a lesson
-(tools/build.py). Three more tags count: ``answer`` marks a cell that learners complete, ``check``
-one that judges it, ``solution`` prose for the solutions only. In an answer, what stands between
-``### BEGIN SOLUTION`` and ``### END SOLUTION`` is taken out of the students' notebook, with
-nbgrader's own preprocessor.
+``exercises/NN_topic/exercise.md`` is the source, with its solutions; a capstone's is in
+``exercises/capstone_name``. It is read like a lesson (tools/build.py). Three more tags count:
+``answer`` marks a cell that learners complete, ``check`` one that judges it, ``solution`` prose
+for the solutions. What stands between ``### BEGIN SOLUTION`` and ``### END SOLUTION`` in an answer
+is taken out of the students' notebook, with nbgrader's own preprocessor.
 
     python tools/exercises.py                     all of them
     python tools/exercises.py 01                  the named ones
@@ -39,7 +39,14 @@ STUB = "# your answer here"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 # What a student finds before the answer: `cause = ...  # "a" or "b"`. The solution replaces it.
 PLACEHOLDERS = re.compile(rf"^(?:\w+ = \.\.\..*\n)+(?={BEGIN})", re.MULTILINE)
-CHECK = re.compile(r'^checks\.check\("(\d\d\.\w+)"', re.MULTILINE)
+CHECK = re.compile(r'^checks\.check\("(\w+\.\w+)"', re.MULTILINE)
+NBGRADER = f"""\
+# Written by tools/exercises.py: the settings of nbgrader for this course.
+c = get_config()  # noqa: F821
+c.CourseDirectory.course_id = "built_twice"
+c.ClearSolutions.code_stub = {{"python": "{STUB}"}}
+c.Execute.timeout = 120
+"""
 HIDDEN_TEST = """
 ### BEGIN HIDDEN TESTS
 checks.points("{name}")
@@ -50,20 +57,36 @@ def source(root: Path, name: str) -> Path:
     return root / "exercises" / name / "exercise.md"
 
 
-def path_of(root: Path, name: str, track: str, solution: bool) -> Path:
-    kind = "solutions" if solution else "exercises"
-    return root / "exercises" / name / f"{name}_{kind}_{track}.ipynb"
+def path_of(course: Course, name: str, track: str, solution: bool) -> Path:
+    path = course.exercises(name, track)
+    return path.with_name(f"{name}_solutions_{track}.ipynb") if solution else path
 
 
 def read(root: Path, name: str) -> tuple[list[NotebookNode], list[Problem]]:
     """Read the cells of a lesson's exercises, and all that is wrong with them."""
     cells, problems = build.read_lesson(source(root, name))
-    return cells, sorted([*problems, *answer_problems(cells, name[:2])])
+    return cells, sorted([*problems, *answer_problems(cells, group_of(name))])
 
 
-def answer_problems(cells: list[NotebookNode], lesson: str) -> Iterator[Problem]:
+def group_of(name: str) -> str:
+    """Return what the checkers call it: "01" for 01_gan, "pictures" for capstone_pictures."""
+    return name[:2] if name[:2].isdigit() else name.removeprefix("capstone_")
+
+
+def select(there: list[str], wanted: list[str]) -> list[str]:
+    """Find exercises by folder name, path or number; all of them if none is named."""
+    chosen = []
+    for word in wanted or there:
+        found = [name for name in there if Path(word).name in (name, name[:2])]
+        if not found:
+            raise Refusal(f'no exercises "{word}"; there are: {", ".join(there) or "none"}.')
+        chosen += found
+    return list(dict.fromkeys(chosen))
+
+
+def answer_problems(cells: list[NotebookNode], group: str) -> Iterator[Problem]:
     """Find answers without a solution, solutions outside answers, and checks of nothing."""
-    checked, known = [], checks.exercises(lesson) if lesson in checks.lessons() else {}
+    checked, known = [], checks.exercises(group) if group in checks.groups() else {}
     for cell in cells:
         line, tags = cell.metadata["line"], cell.metadata.get("tags", [])
         marks = [cell.source.count(mark) for mark in (BEGIN, END)]
@@ -99,16 +122,20 @@ def assemble(
     """Put one notebook together, without outputs."""
     notebook = of_track(cells, track, set() if solution else {"solution"})
     if solution:
-        title = notebook.cells[0]
-        title.source = title.source.replace("Exercises", "Solutions", 1)
+        title, below, text = notebook.cells[0].source.partition("\n")
+        if "Exercises" in title:
+            title = title.replace("Exercises", "Solutions")
+        else:
+            title += ", a worked example"
+        notebook.cells[0].source = title + below + text
         for cell in notebook.cells:
-            text = PLACEHOLDERS.sub("", cell.source)
-            lines = [line for line in text.split("\n") if line.strip() not in (BEGIN, END)]
+            code = PLACEHOLDERS.sub("", cell.source)
+            lines = [line for line in code.split("\n") if line.strip() not in (BEGIN, END)]
             cell.source = "\n".join(lines)
     else:
         stub = Config(ClearSolutions={"code_stub": {"python": STUB}, "enforce_metadata": False})
         notebook, _ = ClearSolutions(config=stub).preprocess(notebook, {})
-    path = path_of(course.root, name, track, solution)
+    path = path_of(course, name, track, solution)
     notebook.cells[1:1] = front(course, path, name, track, solution)
     notebook_files.set_ids(notebook)
     return notebook
@@ -117,12 +144,14 @@ def assemble(
 def front(course: Course, path: Path, name: str, track: str, solution: bool) -> list[NotebookNode]:
     """Write the cells that follow the title: badges and links; the installation on Colab."""
     (other,) = set(TRACKS) - {track}
-    twin = path_of(course.root, name, other, solution).name
-    counterpart = path_of(course.root, name, track, not solution).name
-    lesson = course.notebook(name, track).name
+    twin = path_of(course, name, other, solution).name
+    counterpart = path_of(course, name, track, not solution).name
+    back = "[all lessons](../../notebooks/START.md)"
+    if name in course.titles:
+        lesson = build.relative(course.notebook(name, track), path.parent)
+        back = f"the lesson: [{course.titles[name]}]({lesson})"
     links = (
-        f"{TRACKS[track]} track; the same [in {TRACKS[other]}]({twin}). "
-        f"To the lesson: [{course.titles[name]}](../../notebooks/{name}/{lesson}). "
+        f"{TRACKS[track]} track; the same [in {TRACKS[other]}]({twin}). To {back}. "
         f"To the [{'exercises' if solution else 'solutions'}]({counterpart})."
     )
     colab = build.COLAB_CELL.format(address=course.address)
@@ -168,6 +197,8 @@ def graded(track: str, cells: list[NotebookNode]) -> NotebookNode:
 
 def write_graded(course: Course, name: str, folder: Path, cells: list[NotebookNode]) -> None:
     """Write a lesson's exercises as nbgrader's sources, an assignment for each track."""
+    folder.mkdir(parents=True, exist_ok=True)
+    notebook_files.write(folder / "nbgrader_config.py", NBGRADER.encode())
     for track in TRACKS:
         assignment = f"{name}_{track}"
         path = folder / "source" / assignment / f"{assignment}.ipynb"
@@ -179,10 +210,8 @@ def write_graded(course: Course, name: str, folder: Path, cells: list[NotebookNo
 def run(root: Path, wanted: list[str], check: bool, force: bool, folder: Path | None) -> list[str]:
     """Build, check or export the exercises; return all that is wrong with them."""
     course, wrong = Course.load(root), []
-    there = [name for name in course.titles if source(root, name).exists()]
-    for name in there if not wanted else build.select(course, wanted):
-        if name not in there:
-            raise Refusal(f"lesson {name} has no exercises: exercises/{name}/exercise.md.")
+    there = sorted(path.parent.name for path in root.glob("exercises/*/exercise.md"))
+    for name in select(there, wanted):
         cells, problems = read(root, name)
         shown = course.shown(source(root, name))
         wrong += [f"{shown}:{line}: {problem}" for line, problem in problems]
@@ -193,7 +222,7 @@ def run(root: Path, wanted: list[str], check: bool, force: bool, folder: Path | 
             continue
         for track in TRACKS:
             for solution in (False, True):
-                path = path_of(root, name, track, solution)
+                path = path_of(course, name, track, solution)
                 new = assemble(course, name, track, cells, solution)
                 command = f"python tools/exercises.py {name}"
                 with tempfile.TemporaryDirectory() as temporary:  # the author's own stay unseen
@@ -201,7 +230,7 @@ def run(root: Path, wanted: list[str], check: bool, force: bool, folder: Path | 
                     wrong += build.settle(
                         course, source(root, name), path, new, command, check, force
                     )
-    known = {path_of(root, n, t, s) for n in there for t in TRACKS for s in (True, False)}
+    known = {path_of(course, n, t, s) for n in there for t in TRACKS for s in (True, False)}
     for path in sorted(set(root.glob("exercises/*/*.ipynb")) - known):
         wrong.append(f"{course.shown(path)}: no exercise.md builds this; remove it.")
     return wrong

@@ -2,10 +2,11 @@
 
     from course_utils import checks
 
-    checks.check("01.sign", cause=cause, mend=generator_loss)
+    checks.check("01.caught", cause=cause, mend=generator_loss)
     checks.progress()
 
-Each lesson's checkers are in ``lesson_NN.py``. One checker serves both tracks.
+Each lesson's checkers are in ``lesson_NN.py``, each capstone's in ``capstone_NAME.py``. One
+checker serves both tracks.
 """
 
 import importlib
@@ -29,23 +30,30 @@ MARKS = {True: "✓", False: "✗", None: "○"}
 _last: dict[str, dict[str, bool | None]] = {}  # of each exercise checked in this process
 
 
-def lessons() -> list[str]:
-    """Return the numbers of the lessons that have exercises, such as "01"."""
-    names = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(name.removeprefix("lesson_") for name in names if name.startswith("lesson_"))
+def groups() -> dict[str, str]:
+    """Return the modules of checkers, by lesson ("01") or capstone ("pictures"), in order."""
+    modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    kinds = ("lesson_", "capstone_")
+    return {
+        name.removeprefix(kind): name for kind in kinds for name in modules if name.startswith(kind)
+    }
 
 
-def exercises(lesson: str) -> dict[str, Exercise]:
-    """Return a lesson's exercises in their order, by their full names, such as "01.sign"."""
-    module = importlib.import_module(f"{__name__}.lesson_{lesson}")
-    return {f"{lesson}.{exercise.name}": exercise for exercise in module.EXERCISES}
+def exercises(group: str) -> dict[str, Exercise]:
+    """Return the exercises of a lesson or capstone in their order, by full names: "01.caught"."""
+    module = importlib.import_module(f"{__name__}.{groups()[group]}")
+    return {f"{group}.{exercise.name}": exercise for exercise in module.EXERCISES}
+
+
+def title(group: str) -> str:
+    return groups()[group].replace("_", " ")
 
 
 def find(name: str) -> Exercise:
-    lesson = name.partition(".")[0]
-    known = exercises(lesson) if lesson in lessons() else {}
+    group = name.partition(".")[0]
+    known = exercises(group) if group in groups() else {}
     if name not in known:
-        there = ", ".join(known) or f"lessons {', '.join(lessons())}"
+        there = ", ".join(known or groups())
         raise ValueError(f'there is no exercise "{name}"; there are: {there}.')
     return known[name]
 
@@ -80,7 +88,7 @@ def check(name: str, **answers: object) -> None:
     Parameters
     ----------
     name
-        Of the exercise, such as "01.sign".
+        Of the exercise, such as "01.caught".
     answers
         One for each part of the exercise.
 
@@ -105,15 +113,14 @@ def check(name: str, **answers: object) -> None:
 
 
 def _save(name: str) -> None:
-    lesson = name.partition(".")[0]
+    group = name.partition(".")[0]
     try:
         store.record(name)
     except OSError as error:
         print(f"Solved, but this could not be saved in {store.path().name}: {error.strerror}.")
         return
-    known = exercises(lesson)
-    count = len(store.solved() & set(known))
-    print(f"Solved: {count} of {len(known)} in lesson {lesson}.")
+    known = exercises(group)
+    print(f"Solved: {len(store.solved() & set(known))} of {len(known)} in {title(group)}.")
 
 
 def points(name: str) -> float:
@@ -124,15 +131,15 @@ def points(name: str) -> float:
     return float(sum(verdict is True for verdict in _last.get(name, {}).values()))
 
 
-def progress() -> None:
-    """Print what is solved, lesson by lesson."""
+def progress(group: str | None = None) -> None:
+    """Print what is solved, all of it or in one lesson ("01") or capstone ("pictures")."""
     solved, total = store.solved(), 0
-    for lesson in lessons():
-        known = exercises(lesson)
-        marks = {name: MARKS[True if name in solved else None] for name in known}
+    for one in groups() if group is None else [group]:
+        known = exercises(one)
         count = len(solved & set(known))
         total += count
-        print(f"Lesson {lesson}: {count} of {len(known)}")
+        print(f"{title(one).capitalize()}: {count} of {len(known)}")
         for name, exercise in known.items():
-            print(f"  {marks[name]} {exercise.kind:<8} {exercise.title}")
+            mark = MARKS[True if name in solved else None]
+            print(f"  {mark} {exercise.kind:<8} {exercise.title}")
     print(f"{total} solved; kept in {store.path().name}.")
