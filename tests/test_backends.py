@@ -11,7 +11,7 @@ import pytest
 TESTS = Path(__file__).parent
 # In a process of its own: a process has one backend. The real data are a point far from where an
 # untrained generator or decoder draws, so the first loss must fall within a few steps; and so must
-# the only loss of a network alone.
+# the only loss of a network alone. (Not where captions are matched: these pictures are all alike.)
 PROGRAM = """
 import equality, keras, numpy as np
 equality.BATCH = 32
@@ -32,7 +32,8 @@ for build, container in MODELS:
     history = model.fit(batches, steps_per_epoch=20, verbose=0).history
     assert all(np.isfinite(values).all() for values in history.values()), history
     loss = "loss" if len(networks) == 1 else made.loss_names[0]
-    assert loss not in history or history[loss][0] < start[loss], (build, start, history)
+    if loss in history and "tokens" not in made.batch:
+        assert history[loss][0] < start[loss], (build, start, history)
     for network, untrained in zip(networks.values(), weights, strict=True):
         moved = [(new != old).any() for new, old in zip(network.get_weights(), untrained)]
         assert all(moved), (build, network, moved)
