@@ -109,6 +109,9 @@ The channel comes second: pass images.transpose(0, 2, 3, 1).
     n, height, width, _ = images.shape
     columns = min(columns, n)
     rows = math.ceil(n / columns)
+    row_labels, column_labels = (
+        labels if labels is None else list(labels) for labels in (row_labels, column_labels)
+    )
     for name, labels, expected in (
         ("row_labels", row_labels, rows),
         ("column_labels", column_labels, columns),

@@ -174,7 +174,7 @@ def test_each_track_gets_its_own_cells(built):
 
 def test_outputs_are_static_and_final(built):
     notebook = read(built)
-    assert [o.output_type for o in notebook.cells[-4].outputs] == ["stream", *2 * ["display_data"]]
+    assert [o.output_type for o in notebook.cells[-5].outputs] == ["stream", *2 * ["display_data"]]
     assert text_of(notebook, -4) == "100 %\ntrained, still"
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in codes] == list(range(1, len(codes) + 1))
@@ -248,15 +248,29 @@ def test_map_and_start_page(built):
     readme = (built / "README.md").read_text("utf-8")
     start = (built / "notebooks" / "START.md").read_text("utf-8")
     for folder, page in (("notebooks/", readme), ("", start)):
-        first = (
-            f"| 01 · Tiny | [PyTorch]({folder}01_tiny/01_tiny_pytorch.ipynb) | not measured yet |"
-        )
-        second = f"|  | [Keras]({folder}01_tiny/01_tiny_keras.ipynb) | 1.4 | 0.9 GiB | "
+        link = f"{folder}01_tiny/01_tiny_pytorch.ipynb"
+        first = f"| 01 · Tiny | [PyTorch]({link}) |  | not measured yet |"
+        second = f"|  | [Keras]({folder}01_tiny/01_tiny_keras.ipynb) |  | 1.4 | 0.9 GiB | "
         assert first in page and f"{second}Fréchet 21.4 (real 0.4) |" in page
         assert "Quality on the stand-in `digits`" in page
     assert readme.startswith("# Course\n") and readme.endswith("\nMore.\n")
     assert readme.count("colab-badge") == readme.count("badge_logo") == 4
     assert "http" not in start  # it opens without a network
+
+
+def test_exercises_and_the_next_lesson_are_offered(built):
+    def last():
+        return read(built).cells[-1].source
+
+    next_lesson = "[02 · Plain](../02_plain/02_plain_keras.ipynb)."
+    assert last() == f"**Go on**: {next_lesson}"
+    folder = built / "exercises" / "01_tiny"
+    folder.mkdir(parents=True)
+    (folder / "01_tiny_exercises_keras.ipynb").touch()
+    assert build.main([], built) == 0
+    way = "../exercises/01_tiny/01_tiny_exercises_keras.ipynb"
+    assert last().endswith(f"check themselves](../{way}); then {next_lesson}")
+    assert f"[try it]({way})" in (built / "notebooks" / "START.md").read_text("utf-8")
 
 
 def measured_in_a_test_run(root, **figures):

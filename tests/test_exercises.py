@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import subprocess
 import sys
@@ -144,7 +145,9 @@ def test_a_solution_in_a_cell_that_is_no_answer_is_refused(tmp_path):
 
 def nbgrader(folder, *arguments):
     command = [sys.executable, "-m", "nbgrader", *arguments]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it calls `alembic`
+    environment = {**os.environ, "PATH": path}
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
 
 

@@ -39,7 +39,7 @@ STUB = "# your answer here"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 # What a student finds before the answer: `cause = ...  # "a" or "b"`. The solution replaces it.
 PLACEHOLDERS = re.compile(rf"^(?:\w+ = \.\.\..*\n)+(?={BEGIN})", re.MULTILINE)
-CHECK = re.compile(r'^checks\.check\("(\w+\.\w+)"', re.MULTILINE)
+CHECK = re.compile(r'^checks\.check\(\s*"(\w+\.\w+)"', re.MULTILINE)
 NBGRADER = f"""\
 # Written by tools/exercises.py: the settings of nbgrader for this course.
 c = get_config()  # noqa: F821
