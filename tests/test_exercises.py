@@ -98,6 +98,21 @@ def test_students_see_no_solution_and_solutions_no_gap(name, track):
     assert "SOLUTION" not in text and exercises.STUB not in text and "= ..." not in text
 
 
+@pytest.mark.parametrize("track", TRACKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_committed_solutions_are_right_and_students_notebooks_unanswered(name, track):
+    course = build.Course.load(ROOT)
+    for solution, mark in ((False, "○"), (True, "✓")):
+        path = exercises.path_of(course, name, track, solution)
+        cells = nbformat.read(path, as_version=4).cells
+        checked = [cell for cell in cells if "check" in cell.metadata.get("tags", [])]
+        assert len(checked) == len(checks.exercises(exercises.group_of(name)))
+        for cell in checked:
+            told = "".join(output.text for output in cell.outputs).splitlines()
+            parts = checks.find(exercises.CHECK.findall(cell.source)[0]).parts
+            assert [line[0] for line in told] == [mark] * len(parts) + ["S"] * solution, told
+
+
 SOURCE = """\
 # 01 · Exercises: tiny
 

@@ -113,14 +113,12 @@ def check(name: str, **answers: object) -> None:
 
 
 def _save(name: str) -> None:
-    group = name.partition(".")[0]
     try:
         store.record(name)
     except OSError as error:
         print(f"Solved, but this could not be saved in {store.path().name}: {error.strerror}.")
-        return
-    known = exercises(group)
-    print(f"Solved: {len(store.solved() & set(known))} of {len(known)} in {title(group)}.")
+    else:
+        print("Solved.")
 
 
 def points(name: str) -> float:
