@@ -133,7 +133,7 @@ def test_check_prints_a_line_for_each_part_and_records_what_is_solved(capsys):
     assert capsys.readouterr().out.endswith("Solved.\n")
     assert checks.points("01.squashed") == 2 and store.solved() == {"01.squashed"}
     checks.progress()
-    assert "✓ mend     Squashed twice" in capsys.readouterr().out
+    assert "✓ mend     Never below one" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

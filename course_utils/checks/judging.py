@@ -94,9 +94,14 @@ class Answer:
             raise Unanswered("it returns nothing yet. If you have written it: is there a `return`?")
         if not isinstance(shape, list):
             return to_array(result, shape, self.track)
-        if not isinstance(result, tuple | list) or len(result) != len(shape):
-            raise Wrong(f"returns {kind(result)}; expected {len(shape)} results, as in `a, b`.")
-        pairs = zip(result, shape, strict=True)
+        try:
+            results = list(result)
+        except TypeError:
+            raise Wrong(f"returns {kind(result)}; expected {len(shape)} results.") from None
+        if len(results) != len(shape):
+            told = f"{kind(result)} of {len(results)}"
+            raise Wrong(f"returns {told}; expected {len(shape)} results.")
+        pairs = zip(results, shape, strict=True)
         return [
             to_array(one, due, self.track, f"result {n} ") for n, (one, due) in enumerate(pairs, 1)
         ]

@@ -69,6 +69,14 @@ def losses(answer: Answer) -> None:
         (right[:1] * 3, "each batch gets the first one's loss."),
         (right[::-1], "the losses are in reverse order."),
         (np.cumsum(right), "each loss has the earlier ones in it."),
+        (
+            [softplus(-sigmoid(logits)).mean() for logits in batches],
+            "the logits go through a sigmoid first; this loss takes logits.",
+        ),
+        (
+            [(softplus(1.0) - logits).mean() for logits in batches],
+            "labels and logits have changed places.",
+        ),
     ]
     compare(np.array(given), np.array(right), mistakes)
 
@@ -108,6 +116,15 @@ def step(answer: Answer) -> None:
         ((W - d_W, v - g_v), "each network gets the other one's loss."),
         ((W - d_W, v - d_v), "the generator gets the discriminator's loss in place of its own."),
         ((W + g_W, v + d_v), "both go up their losses, not down."),
+        (
+            (W, v - d_v - g_v),
+            "the generator does not move: its own loss does not reach it. And the discriminator "
+            "gets the gradients of both losses.",
+        ),
+        (
+            (W - d_W, v - d_v - g_v),
+            "the fakes are cut off in the wrong loss: the generator gets only the discriminator's.",
+        ),
     ]
     given = answer.call(real, latent, W, v, shape=[(2, 2), (2, 1)])
     given = np.concatenate(given, axis=None)
@@ -117,7 +134,10 @@ def step(answer: Answer) -> None:
         if np.allclose(given, np.concatenate(right, axis=None), atol=1e-3):
             return
     mistakes = [(np.concatenate(wrong, axis=None), sentence) for wrong, sentence in mistakes]
-    otherwise = "the networks move, but not by the gradients of their own losses (at a rate of 1)."
+    otherwise = (
+        "after the step the matrices are not where the gradients of their own losses lead (at a "
+        "rate of 1)."
+    )
     compare(given, np.concatenate([new_W, new_v], axis=None), mistakes, otherwise)
 
 
@@ -126,10 +146,12 @@ def latents(answer: Answer) -> None:
     given = answer.call(steps, batch_size, latent_dim, shape=(steps, batch_size, latent_dim))
     if np.allclose(given[0], given[1]):
         raise Wrong("each step still gets the latents of the first one.")
-    if len(np.unique(given.reshape(-1, latent_dim), axis=0)) < steps * batch_size:
-        raise Wrong("some latents come again. Draw new ones for each step.")
+    if np.corrcoef(given[0].ravel(), given[1].ravel())[0, 1] > 0.6:
+        raise Wrong("each step's latents are nearly those of the step before.")
     if np.allclose(given[:, 0], given[:, 1]):
         raise Wrong("within a step, all latents are the same.")
+    if len(np.unique(given.reshape(-1, latent_dim), axis=0)) < steps * batch_size:
+        raise Wrong("some latents come again. Draw new ones for each step.")
     if np.ptp(given.std(axis=2)) < 1e-6 or np.allclose(given[..., 0], given[..., 1]):
         raise Wrong("the numbers of one latent are all the same; each is drawn by itself.")
     mean, std = given.mean(), given.std()  # of 6,000 numbers: off by 0.013 and 0.009, as a rule
@@ -145,7 +167,7 @@ def named_loss(answer: Answer) -> None:
     real, fake = np.array([[2.0, 0.5], [1.0, -0.5]]), np.array([[0.2, -1.0], [0.4, 0.8]])
 
     def discriminator(points):  # on any framework's tensors
-        return 2 * points[:, :1] + points[:, 1:]
+        return 2 * points[:, :1] + points[:, -1:]  # of labels, too
 
     def loss(real_part, fake_part):
         return real_part.mean() + fake_part.mean()
@@ -170,7 +192,7 @@ def smoothed_loss(answer: Answer) -> None:
     def cross_entropy(logits, label):
         return (label * softplus(-logits) + (1 - label) * softplus(logits)).mean()
 
-    label = 0.8
+    label = 0.6
     right = cross_entropy(REAL, label) + cross_entropy(FAKE, 0)
     mistakes = [
         (RIGHT_LOSS, "the label of the real points is 1 here; `real_label` has no effect."),
@@ -192,6 +214,24 @@ def smoothed_loss(answer: Answer) -> None:
             "the term (1 - y) ζ(l) is missing.",
         ),
         (cross_entropy(REAL, label), "the fakes have no part in it."),
+        (
+            softplus(-label * REAL).mean() + softplus(FAKE).mean(),
+            "the label is multiplied with the logit; it weighs the two terms.",
+        ),
+        (
+            label * softplus(-REAL).mean() + (1 - label) * softplus(FAKE).mean(),
+            "(1 - y) belongs to a second term of the real points, not to the fakes.",
+        ),
+        (right / 2, "this is the mean of both terms; their sum is due."),
+        (right * len(REAL), "these are sums over the batch, not means."),
+        (
+            cross_entropy(REAL, 0.9) + cross_entropy(FAKE, 0),
+            "the label is 0.9 whatever `real_label` says.",
+        ),
+        (
+            cross_entropy(REAL, (1 + label) / 2) + cross_entropy(FAKE, 0),
+            "Keras's `label_smoothing=s` asks for 1 - s/2, not for 1 - s.",
+        ),
     ]
     compare(answer.call(REAL, FAKE, label, shape=()), right, mistakes)
     other = cross_entropy(REAL, 0.9) + cross_entropy(FAKE, 0)
@@ -211,9 +251,15 @@ EXERCISES = [
                 [
                     (np.log(2), "that is one term; this loss has two."),
                     (0, "a loss of 0 would be a discriminator that is sure of everything."),
-                    (1, "the logarithm is the natural one: -log(1/2) = 0.693."),
+                    (
+                        1,
+                        "two probabilities added, or a term in bits? These are natural logarithms.",
+                    ),
                     (2, "the logarithm is the natural one: -log(1/2) = 0.693."),
-                    (-2 * np.log(2), "the sign: the logarithm of a probability is negative."),
+                    (
+                        -2 * np.log(2),
+                        "the sign: a probability's logarithm is negative, the loss is minus that.",
+                    ),
                 ],
                 "put the logit 0 into each term of the loss.",
             ),
@@ -222,7 +268,8 @@ EXERCISES = [
                 0.01,
                 [
                     (2 * np.log(2), "this loss has one term only, that of the fakes."),
-                    (-np.log(2), "that is the minimax form; the non-saturating one is due."),
+                    (-np.log(2), "negative: the minimax form, or a lost minus sign."),
+                    (0.5, "that is the probability; the loss is minus its logarithm."),
                     (0, "a loss of 0 would be fakes that are taken for real with certainty."),
                     (1, "the logarithm is the natural one: -log(1/2) = 0.693."),
                 ],
@@ -233,11 +280,11 @@ EXERCISES = [
     Exercise(
         "squashed",
         "mend",
-        "Squashed twice",
+        "Never below one",
         {
             "cause": Choice(
                 "b",
-                a="both terms could be near 0 if the numbers were large enough. Are they?",
+                a="a factor moves the bound and keeps it. What keeps the terms from 0?",
                 c="look at the line of weight 1: nothing overflows, and the loss is above 1.",
             ),
             "mend": logits_of,
@@ -251,7 +298,7 @@ EXERCISES = [
             "cause": Choice(
                 "b",
                 a="they never come near the real points: they move away from the first step.",
-                c="it is not trained, but it is right: it sends to the right. They go left.",
+                c="it stands still, but it is right: it sends to the right. They go left.",
             ),
             "mend": generator_loss,
         },
@@ -286,6 +333,7 @@ EXERCISES = [
                     (-sigmoid(6), "that is the slope of the other form."),
                     (sigmoid(-6), "the sign: the loss falls when the logit rises."),
                     (-0.5, "that is the slope at the logit 0."),
+                    (0, "three decimals: it is not quite that."),
                 ],
                 "the slope of log(1 - D) with respect to the logit is -D.",
             ),
@@ -296,6 +344,7 @@ EXERCISES = [
                     (-sigmoid(-6), "that is the slope of the other form."),
                     (sigmoid(6), "the sign: the loss falls when the logit rises."),
                     (-0.5, "that is the slope at the logit 0."),
+                    (-1, "three decimals: it is not quite that."),
                 ],
                 "the slope of -log D with respect to the logit is -(1 - D).",
             ),

@@ -38,8 +38,11 @@ class Adam:
         return -self.rate * mean / (np.sqrt(square) + 1e-8)
 
 
-def after_turns(real, latent, W, v, rate=RATE, beta_1=0.5, shared=False, one_count=False):
-    """By how many learning rates W and v have moved; `shared` and `one_count` are mistakes."""
+def after_turns(
+    real, latent, W, v, rate=RATE, beta_1=0.5, shared=False, one_count=False, v_too=False
+):
+    """By how many learning rates W and v have moved; the last three arguments are mistakes."""
+    of_v_too = Adam(rate, beta_1)
     of_W, of_v, new_W, new_v = Adam(rate, beta_1), Adam(rate, beta_1), W, v
     for turn, (x, z) in enumerate(zip(real, latent, strict=True)):
         counts = (2 * turn + 1, 2 * turn + 2) if one_count else (None, None)
@@ -51,6 +54,8 @@ def after_turns(real, latent, W, v, rate=RATE, beta_1=0.5, shared=False, one_cou
         new_W = new_W + of_W.move(to_W, counts[1])
         if shared:
             new_v = new_v + of_v.move(to_v)
+        if v_too:
+            new_v = new_v + of_v_too.move(to_v)
     return np.concatenate([new_W - W, new_v - v], axis=None) / RATE
 
 
@@ -77,6 +82,11 @@ def optimizers(answer: Answer) -> None:
         (
             after_turns(*setting, one_count=True),
             "there still is one count of steps for both networks: one optimiser serves them both.",
+        ),
+        (
+            after_turns(*setting, v_too=True),
+            "the discriminator still moves in the generator's turn: its weights are in that "
+            "optimiser, too.",
         ),
         (after_turns(*setting, rate=1e-3), "the learning rate is 0.001; the lesson has 0.002."),
         (after_turns(*setting, beta_1=0.9), "β₁ is 0.9; the lesson has 0.5."),
@@ -174,6 +184,7 @@ def units(answer: Answer) -> None:
             (maps * size**2, "that is the size at the end; the dense layer stands before."),
             (size**2, "that is the picture; the dense layer makes smaller maps, and several."),
             (maps * (size / max(2 * doublings, 1)) ** 2, "each doubling is a factor of 2."),
+            (maps * (size // max(2 * doublings, 1)) ** 2, "each doubling is a factor of 2."),
             (maps * size**2 / 2**doublings, "each doubling doubles both sides of a map."),
             (maps * (size * 2**doublings) ** 2, "backwards from the picture, the maps shrink."),
             (side, "that is one side of a map."),
@@ -321,7 +332,7 @@ def transposed(answer: Answer) -> None:
             (inner(lay(values, window[::-1, ::-1], stride)), "the window lies upside down."),
             (inner(lay(values, window.T, stride)), "the window's rows and columns are exchanged."),
             (whole[:height, :width], "the border is cut off at the end only, not on all sides."),
-            (whole[2 * cut :, 2 * cut :], "the border is cut off at the begin only."),
+            (whole[2 * cut :, 2 * cut :], "the border is cut off at the start only."),
             (
                 inner(lay(np.ones_like(values), window, stride)),
                 "the windows are not multiplied by the values.",

@@ -25,7 +25,8 @@ BLIND = {
     "Does your measure see what is missing?",
     "everywhere": "fakes of which half are strewn over the plane score no less than good ones. "
     "Does your measure see what should not be there?",
-    "beside": "a ring of fakes far to the right of the real one scores no less than good fakes.",
+    "all far to the right": "a ring of fakes far to the right of the real one scores no less than "
+    "good fakes.",
 }
 
 
@@ -79,7 +80,7 @@ def score(answer: Answer) -> None:
         "a clump where no real point is": real.mean(axis=0) + clump - clump.mean(axis=0),
         "one point": real[middle] + 1e-3 * rng.normal(size=(300, 2)),
         "everywhere": np.concatenate([real[:150], rng.uniform(-4, 4, size=(150, 2))]),
-        "beside": ring(rng) + [6, 0],
+        "all far to the right": ring(rng) + [6, 0],
     }
 
     def judge(level, slope):
@@ -91,14 +92,22 @@ def score(answer: Answer) -> None:
 
         return discriminator
 
+    def of_fakes(name, discriminator):
+        try:
+            return one_number(answer, real, bad[name], discriminator)
+        except Wrong as wrong:
+            raise Wrong(f"{wrong} (With bad fakes: {name}.)") from None
+
     generous, strict = judge(4.0, 1.0), judge(-4.0, -1.0)
     calls = [
-        [one_number(answer, real, fakes, strict) for _ in range(4)]
-        for fakes in (good, bad["beside"])
+        [one_number(answer, real, good, strict) for _ in range(4)],
+        [of_fakes("all far to the right", strict) for _ in range(4)],
     ]
     blamed, far = np.median(calls, axis=1)
     by_chance = 8 * np.ptp(calls, axis=1) + 1e-3 * abs(blamed - far) + 1e-6  # it may draw lots
-    for fakes, here, most in zip((good, bad["beside"]), (blamed, far), by_chance, strict=True):
+    for fakes, here, most in zip(
+        (good, bad["all far to the right"]), (blamed, far), by_chance, strict=True
+    ):
         praised = one_number(answer, real, fakes, generous)
         if abs(praised - here) > most:
             raise Wrong(
@@ -107,7 +116,7 @@ def score(answer: Answer) -> None:
             )
     if np.isclose(blamed, far):
         raise Wrong("fakes near the real points and far from them get the same score.")
-    scores = {name: one_number(answer, real, fakes, generous) for name, fakes in bad.items()}
+    scores = {name: of_fakes(name, generous) for name in bad}
     if min(scores.values()) > blamed:
         raise Wrong("the best fakes get the lowest score; the higher the better is due.")
     for name, value in scores.items():

@@ -80,6 +80,7 @@ def text_loss(answer: Answer) -> None:
         for reduced in (wrong.mean(axis=2), wrong.sum(axis=2)):
             mistakes += [(reduced.mean(), sentence), (reduced[counts].mean(), sentence)]
     twice = losses_of(p, tokens)
+    right_p = np.take_along_axis(p, tokens[..., None], axis=2)[..., 0][counts].mean()
     mistakes += [
         (
             twice[counts].mean(),
@@ -87,7 +88,8 @@ def text_loss(answer: Answer) -> None:
         ),
         (twice.mean(), "two softmaxes, one after the other; and the padding counts."),
         (right_losses[counts].mean() / np.log(2), "this is in bits; the loss is in nats."),
-        (p[np.where(counts)][:, 0].mean(), "this is a probability; its logarithm is due."),
+        (right_p, "this is a probability; its logarithm is due."),
+        (-right_p, "this is a probability; its logarithm is due."),
     ]
     compare(answer.call(logits, tokens, shape=()), right_losses[counts].mean(), mistakes)
 

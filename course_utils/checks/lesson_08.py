@@ -327,7 +327,9 @@ def importance_bound(answer: Answer) -> None:
     compare(answer.call(weights, shape=()), right, mistakes)
     near_0 = "right for log-weights near 0; "
     computer = " In a computer, {} is {}: subtract something first, or let the framework do it."
-    each = "of a picture whose log-weights are far below another's it loses all: each picture has "
+    each = (
+        "right for pictures that are alike; for one far below the others it goes wrong. Each has "
+    )
     cases = [
         (-1_000, f"{near_0}for some near -1,000 it goes wrong.{computer.format('e^-1000', 0)}"),
         (

@@ -30,6 +30,10 @@ def keras_cross_entropy(logits, label):
     return losses.BinaryCrossentropy(from_logits=True)(ops.full_like(logits, label), logits)
 
 
+def swapped_keras(logits):
+    return losses.BinaryCrossentropy(from_logits=True)(logits, ops.ones_like(logits))
+
+
 def slow_losses(batches):
     found = []
     for logits in batches:
@@ -87,12 +91,21 @@ def latents_of_two_steps(steps, batch_size, latent_dim):
     return np.tile(normal(2, batch_size, latent_dim), (steps // 2, 1, 1))
 
 
+def latents_nearly_alike(steps, batch_size, latent_dim):
+    return normal(1, batch_size, latent_dim) + 0.01 * normal(steps, batch_size, latent_dim)
+
+
 def latents_alike(steps, batch_size, latent_dim):
     return np.broadcast_to(normal(steps, 1, latent_dim), (steps, batch_size, latent_dim))
 
 
 def latents_of_one_number(steps, batch_size, latent_dim):
     return np.broadcast_to(normal(steps, batch_size, 1), (steps, batch_size, latent_dim))
+
+
+def unchanged_names(discriminator, real_points, fake_points):
+    fake = np.zeros((len(fake_points), 1))
+    return loss(discriminator(real_points), discriminator(fake))
 
 
 def torch_named_loss(discriminator, real_points, fake_points):
@@ -141,6 +154,7 @@ RIGHT = {
         slow_losses,
         pytorch(lambda batches: [torch_cross_entropy(logits, 1.0) for logits in batches]),
         keras(lambda batches: [keras_cross_entropy(logits, 1.0) for logits in batches]),
+        pytorch(lambda batches: torch.stack([torch_cross_entropy(x, 1.0) for x in batches])),
     ],
     "detach.mend": [play(), play("generator first"), play("generator last")],
     "same_latents.mend": [
@@ -168,6 +182,7 @@ WRONG = {
     "undecided.discriminator": [
         (np.log(2), "this loss has two"),
         (0, "sure of everything"),
+        (1.0, "in bits"),
         (2.0, "natural one"),
         (-1.386, "the sign"),
         (5.0, "logit 0"),
@@ -176,6 +191,7 @@ WRONG = {
     "undecided.generator": [
         (1.386, "one term only"),
         (-0.693, "minimax"),
+        (0.5, "that is the probability"),
         (0.0, "with certainty"),
         (1, "natural one"),
         ([0.69, 0.69], "shape (2,)"),
@@ -214,12 +230,14 @@ WRONG = {
         (-0.998, "other form"),
         (0.0025, "the sign"),
         (-0.5, "at the logit 0"),
+        (0.0, "three decimals"),
         (7.0, "is -D"),
     ],
     "two_forms.code": [
         (-0.0025, "other form"),
         (0.998, "the sign"),
         (-0.5, "at the logit 0"),
+        (-1.0, "three decimals"),
         (-6, "-(1 - D)"),
     ],
     "crashes.mend": [
@@ -229,6 +247,9 @@ WRONG = {
         (lambda batches: np.cumsum(slow_losses(batches)).tolist(), "earlier ones"),
         (lambda batches: slow_losses(batches[1:]), "expected 3 results"),
         (lambda batches: batches[0]("again"), "TypeError"),
+        (lambda batches: [softplus(-sigmoid(x)).mean() for x in batches], "a sigmoid first"),
+        (keras(lambda batches: [swapped_keras(x) for x in batches]), "changed places"),
+        (lambda batches: [slow_losses(batches)[0]], "a list of 1"),
     ],
     "detach.mend": [
         (play(d_to_W=1.0, g_to_v=1.0), "the gradients of both losses"),
@@ -239,12 +260,15 @@ WRONG = {
         (play(g=0.0, d_to_W=1.0), "in place of its own"),
         (play(g=0.0, d=0.0, d_to_W=1.0, g_to_v=1.0), "the other one's loss"),
         (play(g=-1.0, d=-1.0), "up their losses"),
-        (play(g=0.5), "not by the gradients"),
+        (play(g=0.5), "not where the gradients"),
+        (play(g=0.0, g_to_v=1.0), "does not reach it"),
+        (play(g=0.0, d_to_W=1.0, g_to_v=1.0), "cut off in the wrong loss"),
     ],
     "same_latents.mend": [
         (latents_seeded_again, "of the first one"),
         (latents_of_two_steps, "come again"),
-        (latents_alike, "come again"),
+        (latents_alike, "within a step"),
+        (latents_nearly_alike, "nearly those"),
         (latents_of_one_number, "numbers of one latent"),
         (lambda *size: np.random.default_rng(0).random(size), "uniform"),
         (lambda *size: 3 * normal(*size), "standard deviation"),
@@ -254,6 +278,7 @@ WRONG = {
     ],
     "names.mend": [
         (lambda d, real, fake: loss(d(real), 0 * d(fake)), "judges labels"),
+        (unchanged_names, "judges labels"),
         (lambda d, real, fake: loss(d(real), -d(fake)), "get the label 1"),
         (lambda d, real, fake: loss(-d(real), -d(fake)), "labels are exchanged"),
         (lambda d, real, fake: loss(d(fake), d(real)), "are exchanged"),
@@ -268,7 +293,10 @@ WRONG = {
         (at_odds(lambda y: 1, lambda y: 1 - y), "only the fakes"),
         (at_odds(lambda y: 1 - y, lambda y: 0), "exchanged"),
         (lambda real, fake, y: y * softplus(-real).mean() + softplus(fake).mean(), "is missing"),
-        (at_odds(lambda y: 0.8, lambda y: 0), "wrong for another"),
+        (at_odds(lambda y: 0.6, lambda y: 0), "wrong for another"),
+        (at_odds(lambda y: 0.9, lambda y: 0), "is 0.9 whatever"),
+        (at_odds(lambda y: (1 + y) / 2, lambda y: 0), "label_smoothing"),
+        (lambda real, fake, y: loss(y * real, fake), "multiplied with the logit"),
         (pytorch(lambda real, fake, y: torch_cross_entropy(real, y)), "no part"),
     ],
 }

@@ -664,7 +664,7 @@ WRONG = {
         (lambda *given: gathered(*given, flip=True), "upside down"),
         (lambda *given: gathered(*given, turn=True), "rows and columns"),
         (cut_at_the_end, "at the end only"),
-        (cut_at_the_begin, "at the begin only"),
+        (cut_at_the_begin, "at the start only"),
         (cut_by_a_slice, "shape (0, 0)"),
         (lambda v, w, stride, cut: gathered(v, w, 2, cut), "stride 1"),
         (lambda v, w, stride, cut: gathered(v, w, stride, 0), "expected the shape (6, 8)"),
