@@ -22,8 +22,8 @@ test-backends: author  ## every Keras notebook whole on TensorFlow, PyTorch and 
 	@$(RUN) tools/check.py backends
 
 notebooks: author  ## build the notebooks of lessons and exercises, all or NAMES="01_gan 02"
-	@$(RUN) tools/build.py $(NAMES)
 	@$(RUN) tools/exercises.py $(NAMES)
+	@$(RUN) tools/build.py $(NAMES)
 
 budgets: author  ## every notebook alone, held to its budgets of time and memory, on a quiet machine
 	@$(RUN) tools/check.py budgets
