@@ -133,7 +133,7 @@ def assemble(
         for cell in notebook.cells:
             code = PLACEHOLDERS.sub("", cell.source)
             lines = [line for line in code.split("\n") if line.strip() not in (BEGIN, END)]
-            cell.source = "\n".join(lines)
+            cell.source = "\n".join(lines).strip("\n")
     else:
         stub = Config(ClearSolutions={"code_stub": {"python": STUB}, "enforce_metadata": False})
         notebook, _ = ClearSolutions(config=stub).preprocess(notebook, {})
