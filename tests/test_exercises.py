@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 import build  # noqa: E402
-
 import exercises  # noqa: E402
 
 NAMES = sorted(path.parent.name for path in ROOT.glob("exercises/*/exercise.md"))
