@@ -1,6 +1,14 @@
-"""After the tests: the table of answers that the exercises' checkers were given."""
+"""Before the tests: Ctrl-C works. After them: the table of answers that the checkers were given."""
+
+import signal
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """What is started in the background ignores SIGINT, and so would the programs under test."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -85,7 +85,9 @@ def test_students_see_no_solution_and_solutions_no_gap(name, track):
     student, solution = (
         exercises.assemble(course, name, track, cells, solution=which) for which in (False, True)
     )
-    assert "Exercises" in student.cells[0].source and "Solutions" in solution.cells[0].source
+    told = ("Exercises", "Solutions") if name in LESSONS else ("Capstone", ", a worked example")
+    for notebook, word in zip((student, solution), told, strict=True):
+        assert word in notebook.cells[0].source.partition("\n")[0]
     text = "\n".join(cell.source for cell in student.cells)
     assert "**Why.**" not in text and "SOLUTION" not in text
     answers = [c for c in student.cells if "answer" in c.metadata.get("tags", [])]
