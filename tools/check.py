@@ -74,7 +74,7 @@ def notebooks(name: str, paths: list[str], *options: str, **environment: str) ->
 
 def stages(what: str) -> list[Stage]:
     two_at_once = ["-n", "2", "--dist", "loadscope"]
-    unit_tests = module("pytest", "--quiet", *two_at_once)
+    unit_tests = module("pytest", "--quiet", "-n", "2", "--dist", "worksteal")
     if what == "budgets":
         return [notebooks("budgets", ["notebooks"])]
     if what == "backends":
