@@ -18,28 +18,12 @@ from course_utils.checks.judging import (
     Unanswered,
     Wrong,
     compare,
-    first_line,
     kind,
 )
 
 BASELINES = ("real", "repeated", "augmented")
 ROWS = (*BASELINES, "synthetic")
 FEWEST_SEEDS = 5
-
-
-def result_of(answer: Answer, *inputs: Any) -> Any:
-    """Call a learner's function and return whatever it returns."""
-    if not callable(answer.value):
-        raise Wrong(f"is {kind(answer.value)}; expected a function.")
-    try:
-        result = answer.value(*inputs)
-    except NotImplementedError:
-        raise Unanswered("there is nothing to run yet.") from None
-    except Exception as error:
-        raise Wrong(f"raised {type(error).__name__}: {first_line(error)}") from None
-    if result is None or result is Ellipsis:
-        raise Unanswered("it returns nothing yet. If you have written it: is there a `return`?")
-    return result
 
 
 # ------------------------------------------------------------------ 1: the split
@@ -82,7 +66,7 @@ def one_split(
     answer: Answer, given: np.ndarray, labels: np.ndarray, per_class: int, seed: int
 ) -> np.ndarray:
     """Check one split, and return the positions of the few in their order in the data."""
-    result = result_of(answer, given, per_class, seed)
+    result = answer.in_numpy().result(given, per_class, seed)
     if not isinstance(result, tuple | list) or len(result) != 2:
         raise Wrong(f"returns {kind(result)}; expected 2 results, as in `few, test`.")
     few, test = (positions(side, name, labels) for side, name in zip(result, NAMES, strict=True))
@@ -210,7 +194,7 @@ def augment(answer: Answer) -> None:
     which = np.random.default_rng(1).permutation(np.repeat(np.arange(len(bases)), times))
     images = bases[which][..., None].astype("float32")  # (120, 18, 18, 1)
     before = images.copy()
-    result = result_of(answer, images, np.random.default_rng(0))
+    result = answer.in_numpy().result(images, np.random.default_rng(0))
     if isinstance(result, np.ndarray) and result.shape[:1] == (2 * len(images),):
         raise Wrong("returns twice as many pictures; one varied copy of each is due, without it.")
     given = answer.call(images, np.random.default_rng(0), shape=images.shape)
@@ -445,7 +429,7 @@ def the_few(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pictures_of(sample: Answer, labels: np.ndarray, size: tuple) -> np.ndarray:
-    drawn = result_of(sample, labels)
+    drawn = sample.in_numpy().result(labels)
     due = (len(labels), *size)
     if not isinstance(drawn, np.ndarray):
         raise Wrong(f"returns {kind(drawn)}; the contract is a NumPy array.")
@@ -840,7 +824,7 @@ def verdict_due(mean: float, error: float) -> str | None:
 
 def verdict(answer: Answer) -> None:
     def say(mean: float, error: float) -> str:
-        return word_of(result_of(answer, mean, error), f"for {mean:+g} ± {error:g} it says ")
+        return word_of(answer.in_numpy().result(mean, error), f"for {mean:+g} ± {error:g} it says ")
 
     cases = [(0.04, 0.01), (-0.04, 0.01), (0.0008, 0.0001), (0.005, 0.01), (-0.005, 0.01)]
     cases += [(0.015, 0.01), (-0.015, 0.01), (0.3, 0.2), (-0.3, 0.2), (-0.0008, 0.0001)]

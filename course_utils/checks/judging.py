@@ -46,6 +46,25 @@ class Answer:
         """Return the same answer, with functions of NumPy arrays, whatever the track."""
         return Answer(self.value)
 
+    def result(self, *inputs: Any) -> Any:
+        """Call the answer, a function, and return whatever it returns.
+
+        Inputs and errors are those of :meth:`call`.
+        """
+        if not callable(self.value):
+            raise Wrong(f"is {kind(self.value)}; expected a function.")
+        try:
+            result = self.value(*(to_tensor(value, self.track) for value in inputs))
+        except (Wrong, Unanswered):  # of a function that a checker handed to the answer
+            raise
+        except NotImplementedError:
+            raise Unanswered("there is nothing to run yet.") from None
+        except Exception as error:
+            raise Wrong(f"raised {type(error).__name__}: {first_line(error)}") from None
+        if result is None or result is Ellipsis:
+            raise Unanswered("it returns nothing yet. If you have written it: is there a `return`?")
+        return result
+
     def call(self, *inputs: Any, shape: tuple | list[tuple]) -> Any:
         """Call the answer, a function, NumPy to NumPy.
 
@@ -80,18 +99,7 @@ class Answer:
             ...
         course_utils.checks.judging.Wrong: returns the shape (2,); expected one number.
         """
-        if not callable(self.value):
-            raise Wrong(f"is {kind(self.value)}; expected a function.")
-        try:
-            result = self.value(*(to_tensor(value, self.track) for value in inputs))
-        except (Wrong, Unanswered):  # of a function that a checker handed to the answer
-            raise
-        except NotImplementedError:
-            raise Unanswered("there is nothing to run yet.") from None
-        except Exception as error:
-            raise Wrong(f"raised {type(error).__name__}: {first_line(error)}") from None
-        if result is None or result is Ellipsis:
-            raise Unanswered("it returns nothing yet. If you have written it: is there a `return`?")
+        result = self.result(*inputs)
         if not isinstance(shape, list):
             return to_array(result, shape, self.track)
         try:

@@ -1,6 +1,7 @@
 """Checkers of lesson 02, DCGAN."""
 
 import numpy as np
+from scipy.special import expit as sigmoid
 
 from course_utils.checks.judging import (
     Answer,
@@ -16,10 +17,6 @@ from course_utils.checks.judging import (
 RATE = 2e-3  # the lesson's, of Adam
 EPSILON = 1e-5  # the lesson's, of batch norm
 STD = 0.05  # the lesson's, of initial weights
-
-
-def sigmoid(logits):
-    return 1 / (1 + np.exp(-logits))
 
 
 class Adam:

@@ -30,35 +30,13 @@ BLIND = {
 }
 
 
-def on_arrays(answer: Answer, *inputs: Any) -> Answer:
-    """An answer with its inputs: NumPy's arrays as they are, whatever the track."""
-    if not callable(answer.value):
-        answer.call(shape=())  # says what is wrong with it
-    return Answer(lambda: answer.value(*inputs))
-
-
 def one_number(answer: Answer, *inputs: Any) -> float:
-    return float(on_arrays(answer, *inputs).call(shape=()))
-
-
-def any_result(answer: Answer, *inputs: Any) -> Any:
-    """Call an answer whose result is no array of a known shape; nothing is made of the result."""
-    bound, results = on_arrays(answer, *inputs), []
-
-    def keep():
-        results.append(bound.value())
-        return None if results[0] is None or results[0] is Ellipsis else 0
-
-    Answer(keep).call(shape=())
-    return results[0]
+    return float(answer.in_numpy().call(*inputs, shape=()))
 
 
 def two_numbers(answer: Answer, *inputs: Any) -> np.ndarray:
     """Call an answer that returns two numbers: a pair, a list or an array of them."""
-    result = any_result(answer, *inputs)
-    if isinstance(result, np.ndarray) and result.shape == (2,):
-        result = list(result)
-    return np.array(Answer(lambda: result).call(shape=[(), ()]))
+    return np.array(answer.in_numpy().call(*inputs, shape=[(), ()]))
 
 
 # ------------------------------------------------------------------ mend
@@ -134,7 +112,7 @@ def labels_of(counts: list[int], seed: int) -> np.ndarray:
 
 def kinds(answer: Answer, *labels: np.ndarray) -> list[float]:
     """Call an answer that returns kinds, in any container."""
-    result = any_result(answer, *labels)
+    result = answer.in_numpy().result(*labels)
     due = "a list of the kinds that are missing is due."
     if np.iterable(result) and len(getattr(result, "shape", ())) > 1:
         raise Wrong(f"returns the shape {tuple(result.shape)}; {due}")

@@ -3,6 +3,7 @@
 from itertools import combinations
 
 import numpy as np
+from scipy.special import expit as sigmoid
 
 from course_utils.checks.judging import (
     Answer,
@@ -16,10 +17,6 @@ from course_utils.checks.judging import (
     number,
     to_array,
 )
-
-
-def sigmoid(logits):
-    return 1 / (1 + np.exp(-logits))
 
 
 def softplus(logits):
