@@ -14,7 +14,15 @@ import numpy as np
 from course_utils import __version__
 from course_utils.plots import in_kernel
 
-__all__ = ["check", "device", "peak_memory", "report", "seed_everything"]
+__all__ = [
+    "check",
+    "course_folder",
+    "device",
+    "peak_memory",
+    "reads_first",
+    "report",
+    "seed_everything",
+]
 
 GIB = 2**30
 NEEDED_MEMORY = 1.5  # GiB: what a lesson may take at its peak
@@ -29,7 +37,8 @@ def seed_everything(seed: int) -> "np.random.Generator":
     """Seed Python, NumPy and every framework that is already imported.
 
     Call it after the imports: a framework imported later keeps its own seed. JAX has no global
-    seed; Keras's own is set, on whichever backend it runs. Nothing is printed.
+    seed; Keras's own is set, on whichever backend it runs. TensorFlow is made to read before it
+    writes, see `reads_first`. Nothing is printed.
 
     Parameters
     ----------
@@ -64,6 +73,7 @@ def seed_everything(seed: int) -> "np.random.Generator":
         sys.modules["torch"].manual_seed(seed)  # on every device
     if "tensorflow" in sys.modules:
         sys.modules["tensorflow"].random.set_seed(seed)
+        reads_first()
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(seed)
     return np.random.default_rng(seed)
@@ -71,6 +81,9 @@ def seed_everything(seed: int) -> "np.random.Generator":
 
 def device(framework: str | None = None) -> str:
     """Return the device that a framework will compute on.
+
+    On TensorFlow it also makes sure that compiled steps read before they write, see
+    `reads_first`: a lesson calls this before all else.
 
     Parameters
     ----------
@@ -113,10 +126,33 @@ def device(framework: str | None = None) -> str:
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     if backend == "tensorflow":
+        reads_first()
         return "gpu" if sys.modules["tensorflow"].config.list_physical_devices("GPU") else "cpu"
     if backend == "jax":
         return sys.modules["jax"].default_backend()
     return "cpu"
+
+
+def reads_first() -> None:
+    """Make TensorFlow's compiled training steps read all weights before they change them.
+
+    A loss that only looks through a network, with ``stop_gradient`` around its weights, reads
+    them a second time. That reading must come before the optimiser's update, and in the graph
+    that Keras builds it does. But TensorFlow's graph optimiser ("dependency optimization", 2.20
+    and 2.21, without XLA) drops this order: whichever comes first, comes first, and the generator
+    of a GAN learns now from the old discriminator, now from a half updated one. Nothing fails;
+    the same step from the same weights gives different results. Without that one optimisation it
+    gives the same, always.
+    """
+    options = {"dependency_optimization": False}
+    sys.modules["tensorflow"].config.optimizer.set_experimental_options(options)
+
+
+def course_folder() -> Path:
+    """Return the folder of the course in which this runs; outside of it, the present folder."""
+    here = Path.cwd()
+    course = (folder for folder in (here, *here.parents) if (folder / "exercises").is_dir())
+    return next(course, here)
 
 
 def peak_memory() -> float:

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 import torch
 from equality import BATCH, Mismatch, Pair, couple, difference, execute, load, twins
+from keras import ops
 from torch import nn
+
+from course_utils import runtime
 
 TOLERANCE = 1e-4  # of arrays, by their norms; TensorFlow keeps a slope in 32 bits and is 1e-5 off
 CAUGHT = 1e-2  # what a real mistake exceeds
@@ -848,3 +851,27 @@ def test_layers_of_one_name_belong_together():
     for twin in twins(ours, theirs):
         name = twin.variable.path.split("/")[-2]
         assert getattr(ours[name], twin.tensor_name) is twin.tensor
+
+
+@pytest.mark.parametrize("build", ["build_ring_generator", "build_generator"])
+def test_a_compiled_step_is_the_step(build):
+    """TensorFlow's graph optimiser would let the generator face a discriminator half updated."""
+    made = model("01_gan", build, "GAN")
+    networks = [made.untrained(role)[1] for role in made.takes]
+    runtime.seed_everything(0)
+    gan = equality.part(load("01_gan", "keras"), build, "{}GAN")(*networks)
+    variables = [v for network in networks for v in network.variables] + [gan.latents.state]
+    start = [ops.convert_to_numpy(variable) for variable in variables]
+
+    def after(steps):
+        for variable, value in zip(variables, start, strict=True):
+            variable.assign(value)
+        for _ in range(steps):
+            gan.train_on_batch(made.theirs(made.batch))
+        return np.concatenate([weights.ravel() for n in networks for weights in n.get_weights()])
+
+    gan.compile(optimizer=keras.optimizers.SGD(0.1), run_eagerly=True)
+    expected = after(steps=3)
+    gan.compile(optimizer=keras.optimizers.SGD(0.1))
+    for _ in range(50):
+        np.testing.assert_allclose(after(steps=3), expected, atol=1e-5)

@@ -9,6 +9,8 @@ import os
 import time
 from pathlib import Path
 
+from course_utils import runtime
+
 __all__ = ["path", "record", "solved"]
 
 NAME = "progress.jsonl"
@@ -18,9 +20,7 @@ def path() -> Path:
     """Return the file: where COURSE_PROGRESS says, else in the course's folder, else here."""
     if chosen := os.environ.get("COURSE_PROGRESS"):
         return Path(chosen).expanduser()
-    here = Path.cwd()
-    course = (folder for folder in (here, *here.parents) if (folder / "exercises").is_dir())
-    return next(course, here) / NAME
+    return runtime.course_folder() / NAME
 
 
 def solved() -> set[str]:
