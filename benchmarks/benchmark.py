@@ -236,6 +236,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         command += [] if options.seed is None else ["--seed", str(options.seed)]
         # An interrupt must end the trial and not the program; no window may open.
         environment = {**os.environ, "COURSE_RAISE_INTERRUPT": "0", "MPLBACKEND": "agg"}
+        environment["COURSE_CHECKPOINTS"] = ""  # each training from its start
         done = subprocess.run(command, cwd=path.parent, env=environment, stderr=subprocess.PIPE)
         if done.returncode:
             failed += 1

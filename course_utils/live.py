@@ -7,11 +7,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from course_utils import plots
+
+if TYPE_CHECKING:
+    from course_utils.checkpoints import Checkpoint
 
 __all__ = ["LiveView"]
 
@@ -57,6 +60,11 @@ class LiveView:
         converted to numbers: on a GPU each conversion waits for the device.
     history
         An earlier view's history, to go on from: it is copied, and `start` is its last step.
+    checkpoint
+        A `checkpoints.Checkpoint` of all that the training changes. If its file is there, the
+        view restores it, with history and samples, and `step` is where the training goes on:
+        train ``total - view.step`` steps. It is written every minute and at the end, also when
+        an interrupt is the end.
 
     Attributes
     ----------
@@ -64,6 +72,8 @@ class LiveView:
         "step" and each value given to `update`; lists of equal length.
     samples : dict[int, np.ndarray]
         Step → images.
+    notes : dict
+        Yours: numbers, texts and arrays that a checkpoint shall hold beside these.
     start, step : int
         The step before the first, and the present one.
     steps_per_second : float
@@ -74,7 +84,8 @@ class LiveView:
     Raises
     ------
     ValueError
-        If `total` or `record_every` is not a positive whole number, or `history` holds no steps.
+        If `total` or `record_every` is not a positive whole number, `history` holds no steps, or
+        both `history` and `checkpoint` are given.
 
     Examples
     --------
@@ -102,6 +113,7 @@ class LiveView:
         keys: Sequence[str] | None = None,
         record_every: int = 1,
         history: Mapping[str, Sequence[float]] | None = None,
+        checkpoint: "Checkpoint | None" = None,
     ) -> None:
         for name, value in (("total", total), ("record_every", record_every)):
             if not isinstance(value, int | np.integer) or value < 1:
@@ -110,7 +122,10 @@ class LiveView:
         self.sample = sample
         self.keys = keys
         self.record_every = int(record_every)
+        self.checkpoint = checkpoint
         self.history: dict[str, list[float]] = {"step": []}
+        if history and checkpoint:
+            raise ValueError("Both history and checkpoint are given: give the one to go on from.")
         if history:
             plots.check_history(history, None)
             if "step" not in history:
@@ -118,6 +133,7 @@ class LiveView:
             self.history = {key: [float(v) for v in values] for key, values in history.items()}
         self.start = self.step = int(max(self.history["step"], default=0))
         self.samples: dict[int, np.ndarray] = {}
+        self.notes: dict[str, Any] = {}
         self.interrupted = False
         self._next_sample = self.step
         self._warned = False
@@ -128,18 +144,21 @@ class LiveView:
         self._marks: deque[tuple[float, int]] = deque(maxlen=10)
         self._timed_steps, self._timed_seconds = 0, 0.0  # what `steps_per_second` divides
         self._resumed: float | None = None  # when the last update gave control back to the training
-        self._line_due = self._figure_due = math.inf
+        self._line_due = self._figure_due = self._save_due = math.inf
 
     def __enter__(self) -> "LiveView":
         self._handles.clear()
         self._marks.clear()
         self._timed_steps, self._timed_seconds, self._resumed = 0, 0.0, None
         # Before the clock starts: importing matplotlib and the first drawing take a while.
-        self._take_sample()
+        if not self._restore():
+            self._take_sample()
         if self._in_kernel:
             self._write(self._progress())
             self._draw()
         self._started = self._line_due = self._figure_due = perf_counter()
+        if self.checkpoint:
+            self._save_due = self._started + self.checkpoint.every
         return self
 
     def update(self, step: int, **values: Any) -> None:
@@ -176,6 +195,8 @@ class LiveView:
                 self._draw()
                 spent = perf_counter() - now
                 self._figure_due = now + max(FIGURE_SECONDS, spent / FIGURE_SHARE)
+        if now >= self._save_due:
+            self._save()
         self._resumed = perf_counter()
 
     @property
@@ -217,6 +238,8 @@ class LiveView:
         try:
             if kind is None and self.step not in self.samples:
                 self._take_sample()
+            if done and self.checkpoint and (kind is None or self.interrupted):
+                self._save()
             if self._in_kernel:
                 self._draw()
             self._write(line, final=True)
@@ -226,6 +249,40 @@ class LiveView:
             else:
                 raise
         return self.interrupted and hold_back
+
+    def _restore(self) -> bool:
+        """Go on from the checkpoint, if there is one; say so."""
+        if self.checkpoint is None or self.checkpoint.path is None:
+            return False
+        kept = self.checkpoint.load()
+        if kept is None:
+            print(f"A checkpoint is kept in {self.checkpoint.path.parent}")
+            return False
+        self.history, self.samples, self.notes = kept["history"], kept["samples"], kept["notes"]
+        self.start = self.step = kept["step"]
+        self._timed_steps, self._timed_seconds = kept["timed"]
+        self._plan_sample()
+        of, path = f"{self.step:,} of {self.total:,}", self.checkpoint.path
+        print(f"Going on from step {of}, kept {self.checkpoint.when()} in {path}")
+        print("To start afresh: checkpoint.clear(), then run this cell again.")
+        return True
+
+    def _save(self) -> None:
+        """Write the checkpoint; where that fails, say so once and train on."""
+        try:
+            self.checkpoint.save(
+                {
+                    "step": self.step,
+                    "history": self.history,
+                    "samples": self.samples,
+                    "notes": self.notes,
+                    "timed": [self._timed_steps, self._timed_seconds],
+                }
+            )
+            self._save_due = perf_counter() + self.checkpoint.every
+        except OSError as error:
+            self._save_due = math.inf
+            print(f"No checkpoint could be written ({error}). The training goes on without.")
 
     def _record(self, step: int, values: dict[str, Any]) -> None:
         history = self.history
@@ -256,6 +313,9 @@ class LiveView:
             images = self.sample()
             plots.check_images(images)
             self.samples[self.step] = images
+        self._plan_sample()
+
+    def _plan_sample(self) -> None:
         every = max(1, self.total // 10)
         self._next_sample = (self.step // every + 1) * every
         if self.step < self.total:

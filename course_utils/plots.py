@@ -147,7 +147,7 @@ The channel comes second: pass images.transpose(0, 2, 3, 1).
         alt = (f"{title}: " if title else "") + alt
         for kind, labels in (("Rows", row_labels), ("Columns", column_labels)):
             if labels is not None:
-                alt += f". {kind}: " + ", ".join(str(label) for label in labels)
+                alt += f". {kind}: " + ", ".join(str(label) for label in labels if label != "")
         alt += "."
     show(figure, alt)
 

@@ -1,14 +1,32 @@
-"""Before the tests: Ctrl-C works. After them: the table of answers that the checkers were given."""
+"""Before the tests: Ctrl-C works, no checkpoint is kept. After them: the table of answers."""
 
+import os
+import shutil
 import signal
 
 import pytest
 
 
 def pytest_configure() -> None:
-    """What is started in the background ignores SIGINT, and so would the programs under test."""
+    os.environ["COURSE_CHECKPOINTS"] = ""
+    # What is started in the background ignores SIGINT, and so would the programs under test.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module")  # while it is open, nothing else can run an event loop
+def browser():
+    """A real browser, for the tests of what people see; skips them where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("there is no chromium (apt install chromium)")
+    options = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
+    options += " --disable-background-networking --disable-component-update"
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=options.split())
+        yield browser
+        browser.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

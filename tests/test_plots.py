@@ -61,6 +61,8 @@ def test_grid_labels_stand_beside_their_rows(shown):
     for row, y in enumerate(axes.get_yticks()):
         assert y == pytest.approx(29 * row + 13.5)
     assert alt == ("T: 4 grey images of 28 × 28 pixels in 2 rows of 2. Rows: a, b. Columns: 7, 8.")
+    plots.grid(images(4), columns=2, row_labels=["a", ""])
+    assert shown[1][1].endswith("Rows: a.")
 
 
 @pytest.mark.parametrize(

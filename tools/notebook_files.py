@@ -36,6 +36,9 @@ KERNEL = {
     "language_info": {"name": "python"},
 }
 
+# An execution is of the whole notebook: no interrupt is held back, no checkpoint gone on from.
+WHOLE = {"COURSE_RAISE_INTERRUPT": "1", "COURSE_CHECKPOINTS": ""}
+
 Problem = tuple[int, str]  # line in the source, and what to do about what is wrong there
 
 
@@ -91,7 +94,7 @@ def execute(notebook: NotebookNode, folder: Path) -> list[Problem]:
         on_cell_start=lambda cell, cell_index: running.append(cell),
     )
     try:
-        client.execute(env={**os.environ, "COURSE_RAISE_INTERRUPT": "1"})
+        client.execute(env={**os.environ, **WHOLE})
     except CellExecutionError as error:
         reason = re.sub(r"\x1b\[[\d;]*m", "", error.traceback).strip()
     except CellTimeoutError:
