@@ -1,4 +1,4 @@
-"""course_utils.explore in a real JupyterLab: dragging and clicking changes the picture."""
+"""In a real JupyterLab: dragging and clicking changes the picture; the start page leads on."""
 
 import os
 import re
@@ -12,14 +12,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
+import lab  # noqa: E402
 import notebook_files  # noqa: E402
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium (apt install chromium)"),
-]
+pytestmark = pytest.mark.slow
 
 PREPARE = """\
 import threading
@@ -44,8 +41,6 @@ def sample(truncation, label):
 
 explore.choices(sample, truncation=(0.0, 1.0, 0.5), label=[0, 1, 2])""",
 ]
-OPTIONS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
-OPTIONS += " --disable-background-networking --disable-component-update"
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +52,11 @@ def folder(tmp_path_factory):
     nbformat.write(notebook, folder / "run.ipynb")
     assert notebook_files.execute(notebook, ROOT) == []
     (folder / "built.ipynb").write_bytes(notebook_files.to_bytes(notebook_files.finish(notebook)))
+    course = folder / "some" / "course" / "notebooks"
+    (course / "00_start").mkdir(parents=True)
+    shutil.copy(ROOT / "notebooks" / "START.md", course)
+    shutil.copy(ROOT / "notebooks" / "00_start" / "00_start_keras.ipynb", course / "00_start")
+    lab.page(course / "START.md")
     return folder
 
 
@@ -93,14 +93,6 @@ def address(folder):
     finally:
         server.terminate()
         server.wait(30)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS.split())
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -213,4 +205,18 @@ def test_a_built_notebook_shows_its_stills(open_notebook):
         images.nth(index).scroll_into_view_if_needed()
         assert images.nth(index).evaluate("image => image.complete && image.naturalWidth") > 100
     assert "widget" not in page.locator(".jp-Notebook").inner_text()  # "Error displaying widget"
+    assert page.said == []
+
+
+def test_the_start_page_leads_to_a_lesson_wherever_the_server_was_started(open_notebook):
+    page = open_notebook("some/course/notebooks/START.ipynb")
+    outputs = page.locator(".jp-OutputArea-output")
+    sync_api.expect(outputs.first).to_contain_text("Lesson 00: 0 of 7")
+    sync_api.expect(outputs.last).to_contain_text(re.compile("Ready: |Problem: "))
+    lesson = page.get_by_role("link", name="00 · Start")
+    sync_api.expect(lesson.last).not_to_be_visible()
+    page.get_by_text("The lessons in Keras", exact=True).click()
+    lesson.last.click()
+    title = page.locator(".jp-Notebook h1:visible", has_text="00 · Start")
+    sync_api.expect(title).to_be_visible()
     assert page.said == []

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -132,8 +133,12 @@ def test_check_prints_a_line_for_each_part_and_records_what_is_solved(capsys):
     checks.check("01.squashed", cause="b", mend=lambda points, weights: points @ weights)
     assert capsys.readouterr().out.endswith("Solved.\n")
     assert checks.points("01.squashed") == 2 and store.solved() == {"01.squashed"}
-    checks.progress()
+    checks.progress("01")
     assert "✓ mend     Never below one" in capsys.readouterr().out
+    checks.progress()
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == len(checks.groups()) + 1
+    assert re.fullmatch(r"Lesson 01: 1 of \d+ +○✓○+", said[1]) and said[-1].startswith("1 solved")
 
 
 @pytest.mark.parametrize(

@@ -20,35 +20,66 @@ import lab  # noqa: E402
 @pytest.fixture
 def venv(tmp_path, monkeypatch):
     """A made-up .venv in which PyTorch and Keras are installed; running any step is an error."""
-    for name, path in {"VENV": ".", "PYTHON": "python", "STAMP": "stamp", "LOG": "log"}.items():
-        monkeypatch.setattr(install, name, tmp_path / path)
-    (tmp_path / "python").touch()
-    state = install.wanted_state({"pytorch", "keras"})
-    (tmp_path / "stamp").write_text(json.dumps(state))
+    environment = install.Environment(tmp_path, "constraints.txt")
+    environment.python.parent.mkdir()
+    environment.python.touch()
+    state = install.wanted_state(environment, {"pytorch", "keras"})
+    environment.stamp.write_text(json.dumps(state))
 
-    def run(title: str, command: list[str]) -> None:
+    def run(environment: install.Environment, title: str, command: list[str]) -> None:
         raise install.Failure(title)
 
     monkeypatch.setattr(install, "run", run)
-    return tmp_path
+    return environment
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """The command lines of the steps, which are not run."""
+    commands = []
+    monkeypatch.setattr(install, "run", lambda environment, title, step: commands.append(step))
+    monkeypatch.setattr(install, "cpu_torch_wanted", lambda: True)
+    monkeypatch.setattr(install, "reachable", lambda address: True)
+    return commands
 
 
 @pytest.mark.parametrize("extras", [{"pytorch", "keras"}, {"keras"}])
 def test_nothing_is_done_twice(venv, extras):
-    assert install.install(extras) is False
+    assert install.install(venv, extras) is False
 
 
 def test_more_extras_are_installed(venv):
     with pytest.raises(install.Failure):
-        install.install({"pytorch", "author"})
+        install.install(venv, {"pytorch", "author"})
 
 
 def test_changed_versions_are_installed(venv):
-    stamp = json.loads((venv / "stamp").read_text())
-    (venv / "stamp").write_text(json.dumps({**stamp, "hash": "of another constraints.txt"}))
+    stamp = json.loads(venv.stamp.read_text())
+    venv.stamp.write_text(json.dumps({**stamp, "hash": "of another constraints.txt"}))
     with pytest.raises(install.Failure):
-        install.install({"keras"})
-    assert not (venv / "stamp").exists()  # whoever stops now must begin again
+        install.install(venv, {"keras"})
+    assert not venv.stamp.exists()  # whoever stops now must begin again
+
+
+def test_the_newest_versions_are_looked_for_each_time(venv, commands):
+    newest = install.Environment(venv.folder, None)
+    newest.stamp.write_text(json.dumps(install.wanted_state(newest, {"pytorch"})))
+    assert install.install(newest, {"pytorch"}) is True
+    assert "--clear" in commands[0]  # what was the newest a week ago is not kept
+    assert not any("--constraint" in command for command in commands)
+    assert commands[1][-1] == "torch" and install.CPU_INDEX in commands[1]
+
+
+def test_each_choice_has_its_own_folder_and_versions(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(install, "install", lambda *arguments: chosen.append(arguments))
+    assert install.main([]) == 0
+    for versions in install.ENVIRONMENTS:
+        assert install.main(["--versions", versions, "--extras", "test"]) == 0
+    assert [extras - install.LEARNER for _, extras in chosen] == [set()] + [{"test"}] * 3
+    tested, *others = [(found.folder.name, found.constraints) for found, _ in chosen]
+    assert tested == others[0] == (".venv", "constraints.txt")
+    assert others[1:] == [(".venv-oldest", "constraints-oldest.txt"), (".venv-newest", None)]
 
 
 @pytest.mark.parametrize(
@@ -59,31 +90,30 @@ def test_changed_versions_are_installed(venv):
         (True, True, None),
     ],
 )
-def test_torch_is_the_cpu_build_where_no_gpu_is(venv, monkeypatch, gpu, reachable, expected):
-    commands = []
-    monkeypatch.setattr(install, "run", lambda title, command: commands.append(command))
+def test_torch_is_the_cpu_build_where_no_gpu_is(
+    venv, commands, monkeypatch, gpu, reachable, expected
+):
     monkeypatch.setattr(install, "cpu_torch_wanted", lambda: not gpu)
     monkeypatch.setattr(install, "reachable", lambda address: reachable)
-    assert install.install({"pytorch", "lab"}) is True
+    assert install.install(venv, {"pytorch", "lab"}) is True
     everything = commands[-1]
     assert everything[-2:] == ["--editable", ".[keras,lab,pytorch]"]
     torch = [command for command in commands if command[-1] == "torch"]
     assert [command[len(everything) - 2 :] for command in torch] == ([expected] if expected else [])
-    assert install.installed_state()["extras"] == ["keras", "lab", "pytorch"]
+    assert all(
+        command[-1:] == [str(venv.folder)] or "--constraint" in command for command in commands
+    )
+    assert install.installed_state(venv)["extras"] == ["keras", "lab", "pytorch"]
 
 
-def test_the_cpu_index_failing_is_not_the_end(venv, monkeypatch):
-    commands = []
-
-    def run(title: str, command: list[str]) -> None:
+def test_the_cpu_index_failing_is_not_the_end(venv, commands, monkeypatch):
+    def run(environment: install.Environment, title: str, command: list[str]) -> None:
         commands.append(command)
         if install.CPU_INDEX in command:
             raise install.Failure(title)
 
     monkeypatch.setattr(install, "run", run)
-    monkeypatch.setattr(install, "cpu_torch_wanted", lambda: True)
-    monkeypatch.setattr(install, "reachable", lambda address: True)
-    assert install.install({"pytorch", "lab"}) is True
+    assert install.install(venv, {"pytorch", "lab"}) is True
     assert commands[-2][-1] == "torch" and install.CPU_INDEX not in commands[-2]
 
 
@@ -97,17 +127,19 @@ def test_the_cpu_index_failing_is_not_the_end(venv, monkeypatch):
     ],
 )
 def test_a_failure_says_what_to_do(said, advice):
-    message = install.explain("2 of 3 · PyTorch", [said + "\n"])
+    message = install.explain(install.ENVIRONMENTS["tested"], "2 of 3 · PyTorch", [said + "\n"])
     assert "failed: 2 of 3 · PyTorch" in message and said in message
     assert [advice in todo for _, todo in install.CAUSES].count(True) == 1
     assert all((todo in message) == (advice in todo) for _, todo in install.CAUSES)
     assert "run the same command again" in message
 
 
-def test_a_failing_step_raises_with_its_words(tmp_path, monkeypatch):
-    monkeypatch.setattr(install, "VENV", tmp_path / "none")  # so that nothing is logged
+def test_a_failing_step_raises_with_its_words(tmp_path):
+    environment = install.Environment(tmp_path, None)
+    fails = [sys.executable, "-c", "print('ERROR: wrong'); raise SystemExit(3)"]
     with pytest.raises(install.Failure, match="ERROR: wrong"):
-        install.run("a step", [sys.executable, "-c", "print('ERROR: wrong'); raise SystemExit(3)"])
+        install.run(environment, "a step", fails)
+    assert environment.log.read_text() == "a step\nERROR: wrong\n"
 
 
 @pytest.mark.parametrize("version", [(3, 9), (3, 10), (3, 14)])
@@ -134,6 +166,29 @@ def test_the_start_page_is_opened_rendered(monkeypatch):
     overrides = json.loads((Path(folder) / "overrides.json").read_text("utf-8"))
     viewers = overrides["@jupyterlab/docmanager-extension:plugin"]["defaultViewers"]
     assert viewers == {"markdown": "Markdown Preview"}
+
+
+def test_the_start_page_has_run(tmp_path, monkeypatch):
+    (tmp_path / "exercises").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "progress.jsonl"))
+    source = tmp_path / "notebooks" / "START.md"
+    source.write_text((install.ROOT / "notebooks" / "START.md").read_text("utf-8"), "utf-8")
+    cells = json.loads(lab.page(source).read_text("utf-8"))["cells"]
+    assert [cell["cell_type"] for cell in cells] == ["markdown", "code"] * 2
+    progress, check = ("".join(cells[i]["outputs"][0]["text"]) for i in (1, 3))
+    assert "Lesson 01: 0 of 10" in progress and "0 solved" in progress
+    assert "Ready: Python" in check or "Problem: " in check
+
+
+def test_a_start_page_that_fails_is_written_all_the_same(tmp_path, capsys):
+    source = tmp_path / "START.md"
+    source.write_text("# Map\n\n```python\n1 / 0\n```\n", "utf-8")
+    cells = json.loads(lab.page(source).read_text("utf-8"))["cells"]
+    assert (
+        cells[0]["source"] == ["# Map"] and cells[1]["outputs"][0]["ename"] == "ZeroDivisionError"
+    )
+    assert "could not be run to its end" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's")

@@ -130,14 +130,24 @@ def points(name: str) -> float:
 
 
 def progress(group: str | None = None) -> None:
-    """Print what is solved, all of it or in one lesson ("01") or capstone ("pictures")."""
+    """Print what is solved: a line for each lesson and capstone, or one of them in full.
+
+    Parameters
+    ----------
+    group
+        A lesson ("01") or a capstone ("pictures"); by default all.
+    """
     solved, total = store.solved(), 0
     for one in groups() if group is None else [group]:
         known = exercises(one)
+        marks = [MARKS[True if name in solved else None] for name in known]
         count = len(solved & set(known))
         total += count
-        print(f"{title(one).capitalize()}: {count} of {len(known)}")
-        for name, exercise in known.items():
-            mark = MARKS[True if name in solved else None]
+        line = f"{title(one).capitalize()}: {count} of {len(known)}"
+        if group is None:
+            print(f"{line:<28} {''.join(marks)}")
+            continue
+        print(line)
+        for mark, exercise in zip(marks, known.values(), strict=True):
             print(f"  {mark} {exercise.kind:<8} {exercise.title}")
     print(f"{total} solved; kept in {store.path().name}.")
