@@ -54,15 +54,19 @@ def data(answer: Answer) -> None:
         raise Wrong("all training pictures are nearly the same one: there is nothing to learn.")
     for side, images in (("training", training), ("test", test)):
         if copies := len(images) - different(images):
+            repeat = "picture repeats another" if copies == 1 else "pictures repeat others"
+            again, first = a_copy(images)
             raise Wrong(
-                f"{copies} {side} {are(copies)} exact copies of others: they count twice in "
-                "training or in a measure. Leave them out."
+                f"{copies} {side} {repeat} exactly: position {again}, for example, is position "
+                f"{first} again. Copies count twice in training or in a measure; leave them out."
             )
-    both = int((two_nearest(test[:1000], training)[:, 0] < ALIKE).sum())
-    if both:
+    both = np.flatnonzero(two_nearest(test[:1000], training)[:, 0] < ALIKE)
+    if len(both):
+        twin = ((training - test[both[0]]) ** 2).sum(axis=(1, 2, 3)).argmin()
         raise Wrong(
-            f"{both} test {are(both)} among the training pictures too, or nearly the same as one: "
-            "whoever learns by heart would look good. Split first, then vary."
+            f"{len(both)} test {are(len(both))} among the training pictures too, or nearly the "
+            f"same as one, for example test {both[0]} and training {twin}: whoever learns by heart "
+            "would look good. Of such a pair keep one, and vary pictures after the split only."
         )
 
 
@@ -110,9 +114,14 @@ def look_at_labels(pictures: Any) -> None:
         ("test", pictures.test_labels, pictures.test_images),
     ):
         labels = np.asarray(labels)
-        if labels.shape != (len(images),):
+        if labels.ndim != 1:
             raise Wrong(
-                f"{len(labels) if labels.ndim else 0} labels for {len(images)} {side} pictures: "
+                f"{side}: the labels have the shape {labels.shape}; expected {(len(images),)}, one "
+                "whole number for each picture."
+            )
+        if len(labels) != len(images):
+            raise Wrong(
+                f"{len(labels)} labels for {len(images)} {side} pictures: "
                 "whatever is left out must be left out of both, and each picture keep its own."
             )
         if labels.dtype.kind not in "iu" or not ((labels >= 0) & (labels < len(names))).all():
@@ -130,7 +139,7 @@ def look_at_contrast(side: str, images: np.ndarray) -> None:
     if np.median(contrast) < PALE:
         raise Wrong(
             f"{side}: pale. In half of the pictures, the brightest pixel is less than {PALE} above "
-            "the darkest one: stretch them."
+            "the darkest one: stretch them, or leave them out if they show nothing."
         )
     if blank := int((contrast < BLANK).sum()):
         raise Wrong(
@@ -150,8 +159,20 @@ def spread(images: np.ndarray) -> float:
 
 def different(images: np.ndarray) -> int:
     """How many different pictures there are, to 256 grey levels."""
-    levels = np.rint(255 * images).astype(np.uint8)
-    return len(np.unique(levels.reshape(len(images), -1), axis=0))
+    return len(np.unique(levels(images), axis=0))
+
+
+def a_copy(images: np.ndarray) -> tuple[int, int]:
+    """Positions of the first picture that was there before, and of where it was first."""
+    _, first, which = np.unique(levels(images), axis=0, return_index=True, return_inverse=True)
+    earliest = first[np.ravel(which)]
+    again = int((earliest != np.arange(len(images))).argmax())
+    return again, int(earliest[again])
+
+
+def levels(images: np.ndarray) -> np.ndarray:
+    """Pictures in 256 grey levels, one in a row."""
+    return np.rint(255 * images).astype(np.uint8).reshape(len(images), -1)
 
 
 def two_nearest(images: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -292,7 +313,7 @@ def measure(answer: Answer) -> None:
     noise = of(a, noisy(b, rng))
     if np.ptp([same, *floors, noise]) < 1e-9:
         raise Wrong(f"gives {same:.3g}, whatever is compared.")
-    if noise < floors.min():
+    if noise < min(same, floors.min()):
         raise Wrong(
             f"noise gets {noise:.3g}, other real pictures {floor:.3g}: this is greater where "
             "sets are more alike. A distance is due."

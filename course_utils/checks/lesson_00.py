@@ -12,6 +12,8 @@ def to_training(answer: Answer) -> None:
     images = rng.beta(0.4, 0.8, size=(3, 12, 12, 1))
     images[:, 0, :6], images[:, 1, :6] = 0.0, 1.0  # both ends are there
     right = 2 * images - 1
+    pale = 0.2 + 0.6 * images  # neither black nor white is there
+    right_for_pale = 2 * pale - 1
     centred = images - images.mean()
     mistakes = [
         (images, "black still is 0 and white 1, and a tanh goes from -1 to 1."),
@@ -42,6 +44,12 @@ def to_training(answer: Answer) -> None:
     if abs(black + 1) < 1e-3 and abs(white - 1) < 1e-3:
         otherwise = "black and white are right, the greys between them are not."
     compare(given, right, mistakes, otherwise)
+    compare(
+        answer.call(pale, shape=pale.shape),
+        right_for_pale,
+        otherwise="right for pictures that have black and white, wrong for pale ones: the scale "
+        "follows the pictures. Black is 0 and white is 1, whatever is in them.",
+    )
 
 
 def moved(image: np.ndarray, down: int, right: int) -> np.ndarray:
@@ -96,6 +104,9 @@ def vary(answer: Answer) -> None:
             f"the moves are not equally probable: {counts.max() / n:.0%} of the pictures move by "
             f"({down - 1}, {right - 1}), where one in nine is due."
         )
+    again = answer.call(images, np.random.default_rng(15), shape=images.shape)
+    if np.array_equal(again, given):
+        raise Wrong("the moves are the same whatever `rng` is: use it to draw them.")
 
 
 def what_else(given: np.ndarray, images: np.ndarray, at: int) -> str:
@@ -104,7 +115,7 @@ def what_else(given: np.ndarray, images: np.ndarray, at: int) -> str:
     known = [
         (image[:, ::-1], "some pictures still are mirrored."),
         (image[::-1], "some pictures stand on their heads."),
-        (image[::-1, ::-1], "some pictures are turned by half."),
+        (image[::-1, ::-1], "some pictures are turned by 180 degrees."),
         (image.transpose(1, 0, 2), "rows and columns have changed places in some pictures."),
     ]
     for changed, sentence in known:
@@ -203,12 +214,20 @@ def judge_spread(spread: np.ndarray, covariance: np.ndarray, n: int) -> None:
         (np.eye(3), "the covariance is the unit matrix; `covariance` has no effect."),
         (np.diag(stds**2), "the variances are right, but the numbers of a point are independent."),
         (np.diag(stds**4), "the numbers are independent, and multiplied by variances."),
-        (lower.T @ lower, "the points have the covariance AᵀA, not AAᵀ: they are rows."),
-        (covariance @ covariance, "this is C as A, and then AAᵀ is C². A is a root of C."),
+        (
+            lower.T @ lower,
+            "the points are rows, and the matrix stands the wrong way round: with L from Cholesky, "
+            "C is LLᵀ, and these have LᵀL.",
+        ),
+        (covariance @ covariance, "AAᵀ is C² here. A should be a root of C."),
         (np.sqrt(covariance) @ np.sqrt(covariance).T, "a root of each number is no root of C."),
         ((vectors.T * values) @ vectors, "the eigenvectors are the columns, not the rows."),
         (np.outer(stds, stds), "the numbers of a point come from one random number, not three."),
-        (np.diag(values), "the eigenvalues are used, the eigenvectors are not."),
+        (
+            np.diag(values),
+            "the numbers of a point are independent, with the eigenvalues as variances: the "
+            "eigenvectors are left out, or cancel (the points are rows).",
+        ),
     ):
         if agrees(due):
             raise Wrong(sentence)
@@ -341,6 +360,8 @@ EXERCISES = [
                     (0.5, "that would be one coin for all ten; model 1 tosses one for each."),
                     (1, "that is so in the real pictures. Model 1 draws each pixel by itself."),
                     (0, "it is rare, not impossible: ten coins can fall alike."),
+                    (1 - 0.5**9, "that is the share of all others, with a part of the stroke."),
+                    (1 - 0.5**10, "that is the share in which not all ten are white."),
                     (100 * 0.5**10, "that looks like percent, and like one of two ways."),
                     (0.2, "that looks like percent; a share is between 0 and 1."),
                     (100 * 0.5**9, "that looks like percent; a share is between 0 and 1."),
@@ -357,8 +378,9 @@ EXERCISES = [
         {
             "std": number(
                 np.sqrt(10),
-                0.003,
+                0.006,
                 [
+                    (3.2, "two decimals, please: 3.2 may be right or wrong."),
                     (10, "that is the variance; the standard deviation is its root."),
                     (1, "that is one group's; this Gaussian has to hold both."),
                     (3, "that is the groups' distance from the middle; each has a width as well."),
@@ -367,6 +389,7 @@ EXERCISES = [
                     (np.sqrt(2), "those are the groups' own variances; they are also far apart."),
                     (np.sqrt(37), "the distance from the *mean* counts: 3, not 6."),
                     (np.sqrt(8), "the two variances are added, not subtracted."),
+                    (np.sqrt(5), "both terms count in full: no mean of the two is taken."),
                     (np.sqrt(11), "a group has the variance 1 once; two groups do not have 2."),
                 ],
                 "the variance is the mean squared distance from the common mean.",

@@ -275,6 +275,40 @@ EXERCISES = [
         },
     ),
     Exercise(
+        "two_forms",
+        "predict",
+        "The text says one thing",
+        {
+            "push": Choice(
+                "c",
+                a="the text has the logarithm of 1 - D, the code minus that of D.",
+                b="both push upwards, but look how hard, at a logit of -6.",
+            ),
+            "text": number(
+                -sigmoid(-6),
+                1e-3,
+                [
+                    (-sigmoid(6), "that is the slope of the other form."),
+                    (sigmoid(-6), "the sign: the loss falls when the logit rises."),
+                    (-0.5, "that is the slope at the logit 0."),
+                    (0, "three decimals: it is not quite that."),
+                ],
+                "the slope of log(1 - D) with respect to the logit is -D.",
+            ),
+            "code": number(
+                -sigmoid(6),
+                1e-3,
+                [
+                    (-sigmoid(-6), "that is the slope of the other form."),
+                    (sigmoid(6), "the sign: the loss falls when the logit rises."),
+                    (-0.5, "that is the slope at the logit 0."),
+                    (-1, "three decimals: it is not quite that."),
+                ],
+                "the slope of -log D with respect to the logit is -(1 - D).",
+            ),
+        },
+    ),
+    Exercise(
         "squashed",
         "mend",
         "Never below one",
@@ -311,40 +345,6 @@ EXERCISES = [
                 c="the softplus holds the sigmoid's work; that is why it takes logits.",
             ),
             "mend": discriminator_loss,
-        },
-    ),
-    Exercise(
-        "two_forms",
-        "mend",
-        "The text says one thing",
-        {
-            "cause": Choice(
-                "c",
-                a="the text has the logarithm of 1 - D, the code that of D.",
-                b="both push upwards, but look how hard, at a logit of -6.",
-            ),
-            "text": number(
-                -sigmoid(-6),
-                1e-3,
-                [
-                    (-sigmoid(6), "that is the slope of the other form."),
-                    (sigmoid(-6), "the sign: the loss falls when the logit rises."),
-                    (-0.5, "that is the slope at the logit 0."),
-                    (0, "three decimals: it is not quite that."),
-                ],
-                "the slope of log(1 - D) with respect to the logit is -D.",
-            ),
-            "code": number(
-                -sigmoid(6),
-                1e-3,
-                [
-                    (-sigmoid(-6), "that is the slope of the other form."),
-                    (sigmoid(6), "the sign: the loss falls when the logit rises."),
-                    (-0.5, "that is the slope at the logit 0."),
-                    (-1, "three decimals: it is not quite that."),
-                ],
-                "the slope of -log D with respect to the logit is -(1 - D).",
-            ),
         },
     ),
     Exercise(

@@ -106,7 +106,10 @@ def stacked(answer: Answer) -> None:
     if np.allclose(Ws[1], start_W, atol=1e-6) and np.allclose(vs[1], first, atol=1e-6):
         if np.allclose(vs[2], vs[1], atol=1e-6):
             raise Wrong("nothing moves, not even the discriminator afterwards: all is frozen.")
-        raise Unanswered("nothing moves in the generator's step.")
+        raise Unanswered(
+            "nothing moves in the generator's step. If you have written it: is its gradient 0 or "
+            "cut off, or does no optimiser take a step?"
+        )
     still = "the generator's step still moves the discriminator."
     mistakes = [
         (after(moves_v=1.0), still),
@@ -240,8 +243,12 @@ def verdict(answer: Answer) -> None:
         ),
     ]
     result = answer.call(real, fake, W, v, shape=[(len(real), 1), (len(fake), 1)])
+    given, count = np.concatenate(result, axis=None), len(real)
     otherwise = "the logits are neither those of two batches nor those of one."
-    compare(np.concatenate(result, axis=None), right, mistakes, otherwise)
+    for name, part in (("real points", slice(count)), ("fakes", slice(count, None))):
+        if np.allclose(given[part], right[part], 1e-3, 1e-3):
+            otherwise = f"only the {name} get the original's logits."
+    compare(given, right, mistakes, otherwise)
 
 
 def album(answer: Answer) -> None:
@@ -290,6 +297,9 @@ def run_of(answer: Answer, step, start: np.ndarray, steps: int) -> tuple[np.ndar
 
 def judge_end(end, places, steps) -> None:
     mistakes = [(places[0], "the last places are where the run began.")]
+    notebook = 2 + 0.5**steps * (places[0] - 2)  # its own step moves half of the way to 2
+    told = "these are the notebook's steps. Take them with the `step` that `mended_run` is given."
+    mistakes.append((notebook, told))
     for taken, reached in enumerate(places):
         if taken not in (0, steps):
             told = f"the last places are those after {taken} step{'s' * (taken > 1)}, not {steps}."
@@ -361,6 +371,15 @@ def look_ahead(answer: Answer) -> None:
                 "the slopes are averaged over here and ahead; only those ahead are due.",
             ),
             (right[::-1], "g and d have changed places in what is returned."),
+            (
+                (right[0], d - rate * right[0]),
+                "one of the halves moves in turn. In each of them, both move at once.",
+            ),
+            (
+                (g + rate * right[1], right[1]),
+                "one of the halves moves in turn. In each of them, both move at once.",
+            ),
+            ((g, d), "nothing moves."),
         ]
         given = np.array(stepping.call(g, d, rate, shape=[(), ()]))
         told = f"from ({g:g}, {d:g}), with a rate of {rate:g}, it goes to ({brief(given)[1:-1]}); "
@@ -420,16 +439,16 @@ def r1_penalty(answer: Answer) -> None:
         ),
     ]
     if answer.track == "pytorch" and callable(answer.value):
+        trains = []
 
         def with_gradient(points, W, b, v):
             result = answer.value(points, W.requires_grad_(), b, v.requires_grad_())
-            if result is None or result is Ellipsis:
-                return None
-            return result, float(getattr(result, "requires_grad", False))
+            trains.append(getattr(result, "requires_grad", False))
+            return result
 
-        given, trains = Answer(with_gradient, "pytorch").call(points, W, b, v, shape=[(), ()])
+        given = Answer(with_gradient, "pytorch").call(points, W, b, v, shape=())
         compare(given, right, mistakes)
-        if not trains:
+        if not trains[0]:
             raise Wrong(
                 "the number is right, but no gradient leads back from it to W and v: as a part of "
                 "a loss, it would move nothing."
@@ -457,8 +476,9 @@ EXERCISES = [
         {
             "factor": number(
                 np.sqrt(1.25),
-                0.003,
+                0.006,
                 [
+                    (1.1, "two decimals, please: 1.1 may be right or wrong."),
                     (1.25, "that is the factor of the *squared* distance."),
                     (1, "each step goes along the tangent of the circle. Does it stay on it?"),
                     (1.5, "the two slopes stand at a right angle to each other."),
@@ -466,6 +486,7 @@ EXERCISES = [
                     (np.sqrt(0.75), "the sign: is the new point nearer, or farther away?"),
                     (0.75, "the sign: is the new point nearer, or farther away?"),
                     (0.5, "that is the rate. Take one step from (1, 0), and measure."),
+                    (np.sqrt(1.25) - 1, "that is how much is added; the factor is 1 more."),
                 ],
                 "take one step from (1, 0), and measure the distance from (0, 0).",
             ),
@@ -486,7 +507,11 @@ EXERCISES = [
                 [
                     (2 * STEEPER, "that is 1/D at -7. But at the logit 0, D is not 1."),
                     (sigmoid(7) / 0.5, "that is the non-saturating form; here it is the minimax."),
-                    (0.5 / sigmoid(7), "that is the non-saturating form; here it is the minimax."),
+                    (
+                        0.5 / sigmoid(7),
+                        "that is the slope at 0, or the ratio of the non-saturating form. Divide "
+                        "the minimax form's slope at 0 by that at -7.",
+                    ),
                     (1 / STEEPER, "upside down, or rounded to 0: how many times *shorter* is it?"),
                     (-STEEPER, "a length has no sign."),
                     (
@@ -548,7 +573,7 @@ EXERCISES = [
             ),
             "share": number(
                 8 / 136,
-                6e-4,
+                9e-4,
                 [
                     (0.06, "three decimals, please: 0.06 may be right or wrong."),
                     (8 / 128, "that is 8 of the 128 fakes; the mean is over real and fake points."),
@@ -556,6 +581,9 @@ EXERCISES = [
                     (0.5, "so it is in a full batch. How many real points has the ninth one?"),
                     (1 / 9, "one batch of nine; but which share of *this* batch are real points?"),
                     (5.88, "as a share, not in per cent."),
+                    (5.9, "as a share, not in per cent."),
+                    (6, "as a share, not in per cent."),
+                    (8, "so many real points there are; a share of the batch is asked for."),
                     (800 / 136, "as a share, not in per cent."),
                 ],
                 "how many real points has the ninth batch, and how many points in all?",

@@ -38,7 +38,7 @@ def last_word(answer: Answer) -> None:
         (sums / counts[:, None], "this is the mean of the states after words; one of them is due."),
         (
             states[np.arange(4), -counts],
-            "counted from the end of the row; the words stand at its begin.",
+            "counted from the end of the row; the words stand at its beginning.",
         ),
     ]
     given = answer.call(tokens.astype("int32"), states, shape=(4, 3))
@@ -191,6 +191,7 @@ def slant(answer: Answer) -> None:
         (c / v_y, "this is the tangent of the slant; the angle is due, in degrees."),
         (-c / v_y, "this is the tangent; and left and right are exchanged."),
         (90 - right, "this is the angle to the horizontal; upright is 0."),
+        (np.degrees(np.arctan(v_y / c)), "this has v_y/c; the tangent is c/v_y."),
         (c, "this is the covariance; c/v_y is the tangent."),
         (angle(c, np.sqrt(v_y)), "this divides by a standard deviation; v_y is a variance."),
         (
@@ -218,6 +219,16 @@ def slant(answer: Answer) -> None:
                 )
             )
         whole = ink.sum(axis=(1, 2))
+        for weights in (ink, ink / ink.sum()):
+            mean_x, mean_y = (weights * x).sum(axis=(1, 2)), (weights * y).sum(axis=(1, 2))
+            raw = (weights * x * y).sum(axis=(1, 2)) - mean_x * mean_y
+            up = (weights * y**2).sum(axis=(1, 2)) - mean_y**2
+            mistakes.append(
+                (
+                    sign * np.degrees(np.arctan(raw / up)),
+                    "the weights of each picture are to add up to 1: divide by its own ink.",
+                )
+            )
         for middle_x, middle_y in ((0, 0), (0, 1 - height), ((width - 1) / 2, (1 - height) / 2)):
             raw = (ink * (x - middle_x) * (y - middle_y)).sum(axis=(1, 2)) / whole
             up = (ink * (y - middle_y) ** 2).sum(axis=(1, 2)) / whole
@@ -248,6 +259,10 @@ def best_logits(answer: Answer) -> None:
     mistakes = [
         (np.exp(right), "the logarithm is missing."),
         (1 / (1 + np.exp(-right)), "this is the probability; its logit is due."),
+        (
+            -np.log1p(np.exp(-right)),
+            "this is the logarithm of the probability; its logit is due.",
+        ),
         (-right, "its sign is wrong: numerator and denominator are exchanged."),
         (right / np.log(10), "the logarithm is the natural one."),
         (right / np.log(2), "the logarithm is the natural one."),
@@ -263,6 +278,13 @@ def best_logits(answer: Answer) -> None:
         (
             logits(p, q, share, np.outer(q.sum(axis=1), q.sum(axis=0))),
             "the wrong pairs are pairs of real pictures and real captions: p(x) p(t), not q.",
+        ),
+        *(
+            (
+                logits(p, q, share, np.outer(x, t)),
+                "the wrong pairs are pairs of real pictures and real captions: p(x) p(t), not q.",
+            )
+            for x, t in ((marginals[0], q.sum(axis=0)), (q.sum(axis=1), marginals[1]))
         ),
         (
             logits(p, q, share, p),
@@ -356,7 +378,7 @@ EXERCISES = [
             ),
             "growth": number(
                 2**0.5,
-                0.01,
+                0.015,  # 1.4 will do
                 [
                     (2, "only the width is doubled; the size is the root of width × height."),
                     (1, "a shear leaves the size as it is; stretching is no shear."),
@@ -409,7 +431,8 @@ EXERCISES = [
             "last_line": Choice(
                 "e",
                 d="a ruler full of errors makes the same errors twice, and agrees with itself too.",
-                f="it would be 100 % for any pictures and any ruler: a bar that nothing can miss.",
+                f="it would be 100 % for any pictures and any ruler, so it cannot tell what a "
+                "generator could reach.",
             ),
             "mend": share_as_asked,
         },

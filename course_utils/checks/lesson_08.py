@@ -73,6 +73,10 @@ def bound_of_points(answer: Answer) -> None:
             rebuilt(mean + log_var * noise) + price,
             "the noise is scaled by the log-variance; the standard deviation is due.",
         ),
+        (
+            rebuilt(mean + np.exp(log_var) / 2 * noise) + price,
+            "the noise is scaled by half the variance: the ½ belongs into the exponent.",
+        ),
         (rebuilt(latent) - price, "the KL is subtracted: it would be made large."),
         (rebuilt(latent) + price / 2, "the KL is a mean over the latents; their sum is due."),
         (rebuilt(latent) + price * len(points), "the KL is a sum over the batch; a mean is due."),
@@ -111,6 +115,10 @@ def kl_of_each(answer: Answer) -> None:
             0.5 * (MEAN**2 + variance**0.5 - LOG_VAR - 1),
             "one term has the standard deviation where the variance is due.",
         ),
+        (
+            kl(MEAN, 2 * LOG_VAR),
+            "this takes `log_var` for the logarithm of the standard deviation.",
+        ),
         (0.5 * (MEAN**2 + LOG_VAR - 1), "the log-variance stands there as if it were a variance."),
         (
             kl_between(0, 0, MEAN, LOG_VAR),
@@ -123,7 +131,8 @@ def kl_of_each(answer: Answer) -> None:
 
 def both_terms(answer: Answer) -> None:
     rng = np.random.default_rng(0)
-    images, logits = rng.random((4, 6, 5, 1)), 2 * rng.normal(size=(4, 6, 5, 1))
+    images = rng.random((4, 28, 28, 1))
+    logits = 3 * rng.normal(size=images.shape) - 1
     pixels, latents = softplus(logits) - images * logits, kl(MEAN, LOG_VAR)
     loss, price = pixels.sum() / 4, latents.sum() / 4
     given = np.array(answer.call(images, logits, MEAN, LOG_VAR, shape=[(), ()]))
@@ -141,6 +150,10 @@ def both_terms(answer: Answer) -> None:
                 "the softplus has the wrong sign inside: it is ζ(l) - x l.",
             ),
             (softplus(logits).sum() / 4, "the images have no part in the reconstruction loss."),
+            (
+                (softplus(images) - images * logits).sum() / 4,
+                "images and logits have changed places in the reconstruction loss.",
+            ),
         ],
         f"the reconstruction loss is {given[0]:.4g} here; summed over pixels, {loss:.4g} is due.",
     )
@@ -171,6 +184,7 @@ def draw(answer: Answer) -> None:
     mistakes = [
         (MEAN + LOG_VAR * NOISE, "the noise is still multiplied by the log-variance."),
         (MEAN + std**2 * NOISE, "the noise is multiplied by the variance."),
+        (MEAN + std**2 / 2 * NOISE, "that is half the variance: the ½ belongs into the exponent."),
         (MEAN + LOG_VAR / 2 * NOISE, "half a log-variance is the *logarithm* of what is due."),
         (MEAN + NOISE / std, "the noise is divided by the standard deviation."),
         (MEAN + np.sqrt(np.abs(LOG_VAR)) * NOISE, "a root undoes a square, not a logarithm."),
@@ -271,6 +285,24 @@ def kl_to_prior(answer: Answer) -> None:
             "by its variance it is.",
         ),
         (
+            over_latents(0.5 * (squared / variance**2 + np.exp(ratio) - ratio - 1)),
+            "the square of the means' distance is divided by the square of the prior's variance; "
+            "by its variance it is.",
+        ),
+        (
+            over_latents(kl_between(MEAN, LOG_VAR, prior_mean, 2 * prior_log_var)),
+            "`prior_log_var` is the logarithm of the prior's variance, not of its standard "
+            "deviation.",
+        ),
+        (
+            over_latents(0.5 * (squared / variance + np.exp(ratio) - LOG_VAR / prior_log_var - 1)),
+            "the logarithm of a quotient is the difference of the logarithms, not their quotient.",
+        ),
+        (
+            over_latents(0.5 * (squared / variance + np.exp(ratio) - 1) - ratio),
+            "the difference of the log-variances lacks its ½.",
+        ),
+        (
             over_latents(kl(MEAN, LOG_VAR) - kl(prior_mean, prior_log_var)),
             "this is a difference of two KLs, which is another thing: it may be negative.",
         ),
@@ -337,13 +369,19 @@ def importance_bound(answer: Answer) -> None:
             f"{near_0}for some near 1,000 it goes wrong.{computer.format('e^1000', 'infinity')}",
         ),
         (np.array([-1_000.0, -300.0, -700.0]), f"{each}a greatest log-weight of its own."),
+        (
+            np.array([[0.0], [2_000.0], [-500.0], [100.0]]),
+            "right for draws that are alike; where one log-weight is far above the picture's "
+            "others it goes wrong. Take out the greatest, no other.",
+        ),
     ]
     for far, sentence in cases:
         try:
             given = answer.call(weights + far, shape=())
         except Wrong:
             given = np.array(np.inf)
-        compare(given, right + np.mean(far), otherwise=sentence, tolerance=1e-5)
+        due = (np.logaddexp.reduce(weights + far, axis=0) - np.log(draws)).mean()
+        compare(given, due, otherwise=sentence, tolerance=1e-5)
 
 
 EXERCISES = [
@@ -485,7 +523,7 @@ EXERCISES = [
             ),
             "beta": number(
                 1 / 16,
-                1e-3,
+                3e-3,  # 0.06 is right, too
                 [
                     (16, "the KL counts too little here, not too much."),
                     (1, "β = 1 would be the sum. This is a mean."),

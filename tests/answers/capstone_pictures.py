@@ -35,6 +35,11 @@ WIDE = replace(
     images=bars(150, 2, size=28)[:, 6:22],  # (150, 16, 28, 1)
     test_images=bars(30, 3, size=28)[:, 6:22],
 )
+RANDOM = np.random.default_rng(7).random((300, 7, 4, 1)).round().astype("float32")
+SPRITES = np.concatenate(
+    [RANDOM, RANDOM[:, :, -2::-1]], axis=2
+)  # figures of a game: (300, 7, 7, 1)
+SPRITES = replace(UNLABELLED, images=SPRITES[:270], test_images=SPRITES[270:])
 TRAINING, TEST = SET.images, SET.test_images
 FLAT = TRAINING.reshape(len(TRAINING), -1)
 MEAN = FLAT.mean(axis=0)
@@ -143,6 +148,14 @@ def energy(real, images):
     return 2 * cdist(real, images).mean() - cdist(real, real).mean() - cdist(images, images).mean()
 
 
+def unbiased_energy(real, images):
+    """No picture's distance to itself counts: of equal sets it may be below 0."""
+    shares = [len(x) / (len(x) - 1) for x in (real, images)]
+    real, images = flat(real), flat(images)
+    within = [s * cdist(x, x).mean() for s, x in zip(shares, (real, images), strict=True)]
+    return 2 * cdist(real, images).mean() - sum(within)
+
+
 def energy_by_torch(real, images):
     real, images = (torch.as_tensor(x).flatten(1) for x in (real, images))
     between = torch.cdist(real, images).mean()
@@ -203,6 +216,10 @@ def from_nearest(real, images):
     return cdist(flat(real), flat(images)).min(axis=1).mean()
 
 
+def of_means(real, images):
+    return np.sqrt(((real.mean(axis=0) - images.mean(axis=0)) ** 2).mean())
+
+
 def far_apart(real, images):
     return cdist(flat(real), flat(images)).mean()
 
@@ -211,6 +228,8 @@ MEASURES = {
     "right": [
         (energy, SET),
         (energy_by_torch, UNLABELLED),
+        (unbiased_energy, SET),
+        (unbiased_energy, SPRITES),
         (frechet, SET),
         (kernel, SET),
         (missed, SET),
@@ -226,6 +245,7 @@ MEASURES = {
         ((lambda real, images: 1 + energy(real, images), SET), "nearly 0 is due"),
         ((far_apart, SET), "nearly 0 is due"),
         ((of_pixels, SET), "looks at each pixel by itself"),
+        ((of_means, SPRITES), "it does not see that nothing is right"),
         ((to_nearest, SET), "variety is missing"),
         ((from_nearest, SET), "detail is missing"),
         (
@@ -318,6 +338,7 @@ WRONG = {
         (replace(SET, test_images=TEST[:9], test_labels=labels(9)), "little but chance"),
         (replace(SET, images=TRAINING[1:]), "240 labels for 239 training pictures"),
         (replace(SET, labels=None), "one side has labels"),
+        (replace(SET, labels=np.eye(2)[SET.labels]), "the labels have the shape (240, 2)"),
         (replace(SET, labels=1 + SET.labels), "positions in `class_names`"),
         (replace(SET, labels=SET.labels / 2), "whole numbers"),
         (replace(SET, labels=np.minimum(np.arange(240) % 60, 1)), 'the class "left" has 4'),
@@ -325,9 +346,14 @@ WRONG = {
         (replace(SET, test_images=without(2, TEST)), "2 test pictures are blank"),
         (replace(SET, images=without(1, value=0.5)), "1 training picture is blank"),
         (replace(SET, images=(TRAINING[:1] + TRAINING / 99).clip(0, 1)), "nearly the same one"),
-        (replace(SET, images=TRAINING[np.arange(240) % 230]), "10 training pictures are exact"),
-        (replace(SET, test_images=TEST[np.arange(40) % 39]), "1 test picture is exact"),
+        (replace(SET, images=TRAINING[np.arange(240) % 230]), "10 training pictures repeat"),
+        (
+            replace(SET, images=TRAINING[np.arange(240) % 230]),
+            "position 230, for example, is position 0 again",
+        ),
+        (replace(SET, test_images=TEST[np.arange(40) % 39]), "1 test picture repeats another"),
         (replace(SET, test_images=TRAINING[:40]), "40 test pictures are among the training"),
+        (replace(SET, test_images=TRAINING[7:47]), "test 0 and training 7"),
         (
             replace(SET, test_images=np.concatenate([0.99 * TRAINING[:3], TEST[3:]])),
             "3 test pictures are among the training",

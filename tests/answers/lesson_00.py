@@ -1,8 +1,12 @@
 import numpy as np
 import torch
 from keras import layers, ops
+from scipy.linalg import cholesky as upper_cholesky
+from scipy.linalg import sqrtm
+from scipy.ndimage import shift
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
+from sklearn.model_selection import train_test_split
 
 from answers import keras, pytorch
 
@@ -75,6 +79,23 @@ def vary_four_ways(images, rng):
     return rolled(images, ways[rng.integers(5, size=len(images))])
 
 
+def vary_by_spline(images, rng):
+    found = [
+        shift(image, (*move, 0), order=3)
+        for image, move in zip(images, offsets(len(images), rng), strict=True)
+    ]
+    return np.stack(found)
+
+
+def vary_with_seed(images, rng):
+    return vary(images, np.random.default_rng(0))
+
+
+def vary_in_turn(images, rng):
+    ways = np.stack(np.divmod(np.arange(len(images)) % 9, 3), axis=1) - 1
+    return rolled(images, ways)
+
+
 def flip_half(images, rng):
     return np.where(rng.random((len(images), 1, 1, 1)) < 0.5, images[:, :, ::-1], images)
 
@@ -96,6 +117,11 @@ def split_by_mask(n, n_test, rng):
     mask = np.zeros(n, bool)
     mask[np.argsort(rng.random(n))[-n_test:]] = True
     return [np.flatnonzero(~mask), np.flatnonzero(mask)]
+
+
+def split_by_sklearn(n, n_test, rng):
+    seed = int(rng.integers(2**31))
+    return train_test_split(np.arange(n), test_size=n_test, random_state=seed)
 
 
 def split_lists(n, n_test, rng):
@@ -296,20 +322,33 @@ RIGHT = {
         pytorch(lambda images: torch.lerp(torch.tensor(-1.0), torch.tensor(1.0), images)),
         keras(lambda images: images / 0.5 - 1.0),
         keras(lambda images: layers.Rescaling(2.0, offset=-1.0)(images)),
+        lambda images: np.interp(images, [0, 1], [-1, 1]),
+        pytorch(lambda images: images.mul_(2).sub_(1)),
+        lambda images: np.subtract(images, 1 - images, out=images),
     ],
     "twice.mend": [
         vary,
         vary_by_padding,
         vary_by_index,
+        vary_by_spline,
         pytorch(vary),
         keras(vary),
         vary_in_torch,
     ],
-    "too_good.mend": [split, split_by_choice, split_by_mask, split_lists, pytorch(split)],
+    "too_good.mend": [
+        split,
+        split_by_choice,
+        split_by_mask,
+        split_by_sklearn,
+        split_lists,
+        pytorch(split),
+    ],
     "gaussian.points": [
         gaussian(np.linalg.cholesky),
         gaussian(eigen_root),
         gaussian(symmetric_root),
+        gaussian(lambda covariance: sqrtm(covariance).real),
+        gaussian(upper_cholesky, columns=False),
         point_by_point,
         gaussian_in_torch,
         lambda mean, covariance, n, rng: rng.multivariate_normal(mean, covariance, size=n),
@@ -342,6 +381,8 @@ WRONG = {
         (0.2, "between 0 and 1"),
         (0.0977, "one of two ways"),
         (0.05, "multiplied"),
+        (0.998, "all others"),
+        (0.999, "not all ten"),
         (0.3, "come out alike"),
     ],
     "middle.std": [
@@ -350,11 +391,13 @@ WRONG = {
         (3, "a width as well"),
         (4, "do not add up"),
         (6, "from each other"),
-        (1.414, "far apart"),
-        (6.083, "3, not 6"),
-        (2.828, "not subtracted"),
-        (3.317, "do not have 2"),
-        (2.2, "mean squared distance"),
+        (1.41, "far apart"),
+        (6.08, "3, not 6"),
+        (2.83, "not subtracted"),
+        (3.32, "do not have 2"),
+        (2.24, "no mean of the two"),
+        (3.2, "two decimals"),
+        (2.3, "mean squared distance"),
     ],
     "fog.mend": [
         (pytorch(lambda images: images), "black still is 0"),
@@ -372,6 +415,8 @@ WRONG = {
         (lambda images: images - images.mean(), "not at the ends"),
         (lambda images: 3 * images - 1, "white 2.00"),
         (lambda images: 2 * images**2 - 1, "greys between them"),
+        (lambda images: 2 * (images - images.min()) / np.ptp(images) - 1, "pale ones"),
+        (pytorch(lambda images: 2 * (images > 0.5) - 1), "greys between them"),
         (pytorch(lambda images: (2 * images - 1).flatten(1)), "shape (3, 144)"),
         (pytorch(lambda images: torch.atanh(2 * images - 1)), "infinity"),
     ],
@@ -380,7 +425,7 @@ WRONG = {
         (flip_half, "mirrored"),
         (lambda images, rng: vary(images, rng)[:, :, ::-1], "mirrored"),
         (lambda images, rng: images[:, ::-1], "stand on their heads"),
-        (lambda images, rng: images[:, ::-1, ::-1], "turned by half"),
+        (lambda images, rng: images[:, ::-1, ::-1], "180 degrees"),
         (lambda images, rng: images.transpose(0, 2, 1, 3), "changed places"),
         (lambda images, rng: images, "none is new"),
         (vary_in_batch, "move alike"),
@@ -396,6 +441,8 @@ WRONG = {
         (vary_diagonally, "two numbers, not one"),
         (vary_four_ways, "not independently"),
         (vary_a_few, "not equally probable"),
+        (vary_with_seed, "whatever `rng` is"),
+        (vary_in_turn, "whatever `rng` is"),
         (lambda images, rng: vary_by_padding(images, rng, 1.0), "no longer black"),
         (lambda images, rng: vary_by_padding(images, rng)[::-1], "another order"),
         (lambda images, rng: 0.5 * images, "not only moved"),
@@ -417,15 +464,18 @@ WRONG = {
         (lambda n, n_test, rng: rng.permutation(n)[n_test:], "expected 2 results"),
     ],
     "gaussian.points": [
-        (gaussian(np.linalg.cholesky, columns=False), "they are rows"),
-        (gaussian(lambda covariance: covariance), "A is a root"),
+        (gaussian(np.linalg.cholesky, columns=False), "the wrong way round"),
+        (gaussian(upper_cholesky), "the wrong way round"),
+        (gaussian(lambda covariance: covariance), "be a root of C"),
+        (gaussian(lambda c: eigen_root(c) @ np.diag(np.sqrt(np.linalg.eigvalsh(c)))), "a root of"),
+        (gaussian(eigen_root, columns=False), "or cancel"),
         (gaussian(np.sqrt), "a root of each number"),
         (gaussian(np.diag), "shape"),
         (gaussian(lambda c: np.diag(np.sqrt(np.diag(c)))), "are independent"),
         (gaussian(lambda c: np.diag(np.diag(c))), "multiplied by variances"),
         (gaussian(lambda c: np.eye(3)), "no effect"),
         (gaussian(eigen_rows), "are the columns"),
-        (gaussian(lambda c: np.diag(np.sqrt(np.linalg.eigvalsh(c)))), "eigenvectors are not"),
+        (gaussian(lambda c: np.diag(np.sqrt(np.linalg.eigvalsh(c)))), "are left out"),
         (gaussian_of_one_number, "from one random number"),
         (gaussian(lambda c: 2 * np.linalg.cholesky(c)), "times the one due"),
         (gaussian(lambda c: np.tril(c)), "in the first row"),

@@ -48,6 +48,12 @@ def turned(g):
     return 2 * g.detach() - g
 
 
+def reversed_on_the_way(g, d):
+    on_the_way = g * 1
+    on_the_way.register_hook(lambda slope: -slope)
+    return loss_d(d * on_the_way)
+
+
 def dirac_in_closed_form(g, d, rate):
     probability = sigmoid(d * g)
     return (g, d), (g + rate * d * (1 - probability), d - rate * g * probability)
@@ -141,6 +147,11 @@ def keras_two_means(real, fake):
     ) / 2
 
 
+def torch_weighed(real, fake):
+    weights = [torch.full_like(kind, 1 / len(kind)) for kind in (real, fake)]
+    return torch_pooled(real, fake, weight=torch.cat(weights), reduction="sum")
+
+
 def slow_means(real, fake):
     total = sum(softplus(-one) for one in real.ravel()) / len(real)
     return total + sum(softplus(one) for one in fake.ravel()) / len(fake)
@@ -218,6 +229,18 @@ def without_norm(network, real, fake):
     return last(leaky(first(real))), last(leaky(first(fake)))
 
 
+def kind_by_kind(network, real, fake):
+    first, norm, leaky, last = network
+    hidden = first(real), first(fake)
+    norms = [(h - h.mean(dim=0)) / (h.var(dim=0, correction=0) + norm.eps).sqrt() for h in hidden]
+    return map(lambda h: last(leaky(h)).detach(), norms)
+
+
+def fakes_in_use(network, real, fake):
+    logits = network(real)
+    return logits, network.eval()(fake)
+
+
 def trained_then_in_use(network, real, fake):
     network(real), network(fake)
     return in_use(network, real, fake)
@@ -254,6 +277,18 @@ def run_into_an_array(step, places, steps):
 def run_and_stack(step, places, steps):
     end, album = run_in_a_loop(step, places, steps)
     return end, torch.stack(album)
+
+
+def run_down_and_up(step, places, steps):
+    if not steps:
+        return places, []
+    places = step(places)
+    end, album = run_down_and_up(step, places, steps - 1)
+    return end, [places, *album]
+
+
+def run_by_the_notebook(step, places, steps):
+    return run_in_a_loop(lambda places: places + 0.5 * (2 - places), places, steps)
 
 
 def one_album_for_all():
@@ -317,6 +352,17 @@ def in_turn(g, d, rate):
     return g + rate * d, d
 
 
+def ahead_in_turn(g, d, rate):
+    ahead_d = d - rate * g
+    ahead_g = g + rate * ahead_d
+    return g + rate * ahead_d, d - rate * ahead_g
+
+
+def half_old(g, d, rate):
+    g = extragradient(g, d, rate)[0]
+    return g, d - rate * g
+
+
 def averaged(g, d, rate):
     one, other = ahead(g, d, rate), extragradient(g, d, rate)
     return tuple((np.array(one) + other) / 2)
@@ -377,6 +423,7 @@ RIGHT = {
         dirac(lambda g, d: loss_d(d * g.detach()) + loss_g(d.detach() * g)),
         dirac(lambda g, d: loss_d(d * g.detach()) - loss_d(d.detach() * g)),
         dirac(lambda g, d: loss_d(d * g.detach()) + loss_g(turned(d) * g) + loss_g(d * g.detach())),
+        dirac(reversed_on_the_way),
         dirac_in_closed_form,
     ],
     "stacked.mend": [
@@ -385,7 +432,7 @@ RIGHT = {
         play_with_torch(only_generator=False),
         lambda *start: play()(*start),
     ],
-    "dip.share": [8 / 136, 0.059, 0.0588, 1 / 17],
+    "dip.share": [8 / 136, 0.059, 0.058, 1 / 17],
     "dip.mend": [
         two_means,
         slow_means,
@@ -393,6 +440,7 @@ RIGHT = {
         lambda real, fake: over_all(real, fake[: len(real)]),
         lambda real, fake: two_means(real, np.random.default_rng(3).permutation(fake)[: len(real)]),
         pytorch(lambda real, fake: F.softplus(-real).mean() + F.softplus(fake).mean()),
+        pytorch(torch_weighed),
         pytorch(
             lambda real, fake: torch_pooled(
                 real, fake, pos_weight=torch.tensor(len(fake) / len(real))
@@ -404,12 +452,14 @@ RIGHT = {
         judged(only_real, only_fake),
         judge_in_torch(lambda network, real, fake: (network(real), network(fake))),
         judge_in_torch(lambda network, real, fake: [network(fake), network(real)][::-1]),
+        judge_in_torch(kind_by_kind),
         judge_in_keras(lambda network, real, fake: (network(real, True), network(fake, True))),
     ],
     "album.mend": [
         run_in_a_loop,
         run_accumulated,
         run_into_an_array,
+        run_down_and_up,
         pytorch(run_in_a_loop),
         pytorch(run_and_stack),
         pytorch(run_accumulated),
@@ -440,8 +490,10 @@ WRONG = {
         (1.25, "squared"),
         (1, "tangent"),
         (1.5, "right angle"),
-        (0.894, "wind inwards"),
-        (0.866, "the sign"),
+        (0.89, "wind inwards"),
+        (0.87, "the sign"),
+        (1.1, "two decimals"),
+        (0.12, "1 more"),
         (0.5, "the rate"),
         (3.0, "one step from"),
         ("outwards", "a str"),
@@ -477,6 +529,7 @@ WRONG = {
         (dirac(lambda g, d: -loss_d(d * g.detach()) - loss_g(d.detach() * g)), "up their own"),
         (dirac(lambda g, d: loss_d(d * g.detach()) - loss_g(d.detach() * g)), "sign of g's"),
         (dirac(lambda g, d: 3 * loss_d(d * turned(g))), "with the slopes of their own"),
+        (dirac(lambda g, d: d * turned(g)), "with the slopes of their own"),
     ],
     "stacked.mend": [
         (play(d_moves=1.0), "still moves the discriminator"),
@@ -497,6 +550,8 @@ WRONG = {
         (1 / 9, "batch of nine"),
         (0.06, "three decimals"),
         (5.88, "per cent"),
+        (6, "per cent"),
+        (8, "so many real points"),
         (0.3, "how many real points"),
     ],
     "dip.mend": [
@@ -519,6 +574,7 @@ WRONG = {
         (lambda real, fake: -two_means(real, fake), "the sign"),
         (lambda real, fake: softplus(-real).mean() - softplus(fake).mean(), "not subtracted"),
         (lambda real, fake: 16 * softplus(-real).mean() + softplus(fake).mean(), "the mean over"),
+        (lambda real, fake: 0 if len(real) < len(fake) else two_means(real, fake), "gives 0 for"),
         (lambda real, fake: softplus(-real) + softplus(fake).mean(), "shape (3, 1)"),
     ],
     "verdict.mend": [
@@ -527,6 +583,7 @@ WRONG = {
         (judge_in_torch(in_use), "running statistics"),
         (judge_in_torch(without_norm), "left out"),
         (judge_in_torch(trained_then_in_use), "running statistics"),
+        (judge_in_torch(fakes_in_use), "only the real points"),
         (
             judge_in_keras(lambda network, real, fake: (network(real, False), network(fake, 0))),
             "running statistics",
@@ -537,7 +594,11 @@ WRONG = {
         (judged(only_real, all_points), "the fakes still in company"),
         (judged(all_points, only_fake), "the real points still in company"),
         (judge_in_torch(lambda network, real, fake: (network(fake), network(real))), "shape"),
-        (judge_in_torch(lambda network, real, fake: (-network(real), network(fake))), "neither"),
+        (
+            judge_in_torch(lambda network, real, fake: (-network(real), network(fake))),
+            "only the fakes",
+        ),
+        (judge_in_torch(lambda network, real, fake: (-network(real), -network(fake))), "neither"),
     ],
     "album.mend": [
         (one_album_for_all(), "of the first run"),
@@ -557,6 +618,8 @@ WRONG = {
         (lambda step, places, steps: run_in_a_loop(step, places, steps - 1), "those after 3 steps"),
         (lambda step, places, steps: run_in_a_loop(lambda x: x + 1, places, steps), "last places"),
         (first_album_again(), "first one's album"),
+        (run_by_the_notebook, "`mended_run` is given"),
+        (pytorch(run_by_the_notebook), "`mended_run` is given"),
     ],
     "look_ahead.step": [
         (ahead, "plain step"),
@@ -568,6 +631,11 @@ WRONG = {
         (lambda *inputs: extragradient(*inputs)[::-1], "changed places"),
         (lambda g, d, rate: (g - rate * (d - rate * g), d + rate * (g + rate * d)), "second half"),
         (lambda g, d, rate: (g + rate * (d + rate * g), d - rate * (g - rate * d)), "wrong way"),
+        (ahead_in_turn, "one of the halves"),
+        (lambda g, d, rate: ahead_in_turn(d, g, -rate)[::-1], "one of the halves"),
+        (half_old, "one of the halves"),
+        (lambda g, d, rate: half_old(d, g, -rate)[::-1], "one of the halves"),
+        (lambda g, d, rate: (g, d), "nothing moves"),
         (lambda g, d, rate: extragradient(g, d, 0.1), "it goes to"),
         (lambda *inputs: extragradient(*inputs)[0], "expected 2 results"),
     ],
@@ -594,6 +662,7 @@ WRONG = {
         ),
         (lambda points, W, b, v: (steepness(points, W, b, v**0) ** 2).mean() / 2, "v has no"),
         (lambda points, W, b, v: gradients(points, W, b, v), "shape (5, 2)"),
+        (pytorch(lambda *inputs: r1_by_autograd(*inputs).expand(5)), "returns the shape (5,)"),
         (pytorch(partial(r1_by_autograd, create_graph=False)), "no gradient leads back"),
         (pytorch(lambda *inputs: 2 * r1_by_autograd(*inputs)), "1/2 is missing"),
         (keras(lambda *inputs: r1_in_keras(*inputs) / 2), "half of it"),

@@ -1,6 +1,7 @@
 import numpy as np
 import torch
 from keras import ops
+from scipy import stats
 from torch.nn import functional as F
 
 from answers import keras, pytorch
@@ -40,6 +41,10 @@ def keras_maps(labels, height, width):
     return ops.broadcast_to(one_hot[:, None, None], (len(labels), height, width, 10))
 
 
+def keras_maps_of_truth(labels, height, width):
+    return ops.tile(ops.equal(labels[:, None, None, None], ops.arange(10)), (1, height, width, 1))
+
+
 def keras_maps_with_tile(labels, height, width):
     tiled = ops.tile(ops.one_hot(labels, 10), (1, height * width))
     return ops.reshape(tiled, (-1, height, width, 10))
@@ -69,6 +74,10 @@ def maps_from(vectors):
     return lambda labels, height, width: np.tile(
         vectors(labels)[:, None, None], (1, height, width, 1)
     )
+
+
+def unfit_vectors(labels, height, width):
+    raise ValueError("cannot fit (5, 10) into (5, 10, 4, 6)")
 
 
 def half_right(labels, height, width):
@@ -103,6 +112,14 @@ def listens_by_pictures(sample, predict):
     """Without a judge: the mean pictures of two hours."""
     means = [sample(np.full(600, hour)).mean(axis=0) for hour in (1, 6)]
     return int(np.abs(means[0] - means[1]).max() > 0.3)
+
+
+def listens_by_chances(sample, predict):
+    """Better than any of its own answers shuffled."""
+    labels = rng.permutation(np.repeat(np.arange(10), 50))
+    drawn = predict(sample(labels))
+    shuffled = [(rng.permutation(labels) == drawn).mean() for _ in range(100)]
+    return (labels == drawn).mean() > max(shuffled) + 0.1
 
 
 def torch_listens(sample, predict):
@@ -154,6 +171,16 @@ def judged_one_by_one(labels, asked, latent, generator, discriminator):
         some = slice(n, n + 1)
         logits.append(discriminator(generator(latent[some], asked[some]), asked[some])[0])
     return np.stack([np.asarray(logit) for logit in logits])
+
+
+def judged_by_a_third(labels, asked, latent, generator, discriminator):
+    """Labels drawn anew, and given to both."""
+    labels = torch.randint(8, (len(asked),))
+    return discriminator(generator(latent, labels), labels)
+
+
+def judged_from_new_latents(labels, asked, latent, generator, discriminator):
+    return discriminator(generator(rng.normal(size=latent.shape), labels), labels)
 
 
 def judge_by(for_generator, for_discriminator):
@@ -241,6 +268,10 @@ def cut_whole_latents(n, latent_dim, limit):
     return drawn[(np.abs(drawn) <= limit).all(axis=1)][:n]
 
 
+def cut_by_scipy(n, latent_dim, limit):
+    return stats.truncnorm.rvs(-limit, limit, size=(n, latent_dim), random_state=rng)
+
+
 def torch_cut(n, latent_dim, limit):
     return torch.nn.init.trunc_normal_(torch.empty(n, latent_dim), a=-limit, b=limit)
 
@@ -253,6 +284,13 @@ def cut_once(n, latent_dim, limit):
     latent = rng.normal(size=(n, latent_dim))
     again = np.abs(latent) > limit
     latent[again] = rng.normal(size=again.sum())
+    return latent
+
+
+def cut_on_the_right(n, latent_dim, limit):
+    latent = rng.normal(size=(n, latent_dim))
+    while (beyond := latent > limit).any():
+        latent[beyond] = rng.normal(size=beyond.sum())
     return latent
 
 
@@ -288,7 +326,7 @@ RIGHT = {
     "chance.deaf": [0.1, 1 / 10, "0.10", torch.tensor(0.1)],
     "chance.only_ones": [0.1, np.array([0.1]), ops.convert_to_tensor(0.1)],
     "chance.half": [0.55, 1 / 2 + 1 / 20, torch.tensor(0.55)],
-    "lengths.length": [4, np.sqrt(16), 3.94, torch.tensor(4.0)],
+    "lengths.length": [4, np.sqrt(16), 3.94, 3.9, torch.tensor(4.0)],
     "lengths.shrunk": [1.6, 0.4 * np.sqrt(16), 1.58],
     "maps.mend": [
         maps_by_loops,
@@ -298,6 +336,7 @@ RIGHT = {
         pytorch(torch_maps_of_pixels),
         keras(keras_maps),
         keras(keras_maps_with_tile),
+        keras(keras_maps_of_truth),
     ],
     "to_order.test": [
         listens(),
@@ -305,6 +344,7 @@ RIGHT = {
         listens_class_by_class,
         listens_by_counts,
         listens_by_pictures,
+        listens_by_chances,
         pytorch(torch_listens),
         keras(keras_listens),
     ],
@@ -315,6 +355,7 @@ RIGHT = {
         pytorch(judged_later),
         keras(given_both("asked")),
         keras(judged_later),
+        pytorch(judged_by_a_third),
         judged_one_by_one,
         pytorch(judged_one_by_one),
         keras(judged_one_by_one),
@@ -332,6 +373,7 @@ RIGHT = {
         cut_by_choice,
         cut_one_by_one,
         cut_whole_latents,
+        cut_by_scipy,
         pytorch(torch_cut),
         keras(keras_cut),
     ],
@@ -399,6 +441,7 @@ WRONG = {
         (keras(lambda *given: ops.transpose(keras_maps(*given), (0, 3, 1, 2))), "come second"),
         (pytorch(lambda labels, height, width: torch_maps(labels, width, height)), "height and"),
         (lambda labels, height, width: EYE[labels], "needs a copy"),
+        (unfit_vectors, "raised ValueError: cannot fit"),
         (pytorch(lambda *given: torch_maps(*given)[:, :9]), "expected the shape (5, 10, 4, 6)"),
         (lambda labels, height, width: maps_by_loops(labels, 28, 28), "(5, 28, 28, 10)"),
     ],
@@ -415,7 +458,8 @@ WRONG = {
         (listens_to_seven, "nothing but 7s"),
         (lambda *given: not listens()(*given), "not of a deaf one"),
         (accuracy, "expected True or False"),
-        (lambda sample, predict: predict(sample(np.arange(10))), "one number"),
+        (lambda sample, predict: predict(sample(np.arange(10))), "expected True or False"),
+        (lambda sample, predict: "yes", "expected True or False"),
         (lambda sample, predict: sample(3).no, "AttributeError"),
     ],
     "middle.mend": [
@@ -426,9 +470,12 @@ WRONG = {
         (judge_by(first, lambda labels, asked: 0 * labels), "label 0 only"),
         (judge_by(lambda labels, asked: 0 * labels, first), "generator hears the label 0"),
         (judge_by(lambda labels, asked: 0 * labels, second), "generator hears the label 0"),
-        (judge_by(*2 * [lambda labels, asked: 0 * labels]), "all labels are 0"),
+        (judge_by(*2 * [lambda labels, asked: 0 * labels]), "the same label"),
+        (judge_by(*2 * [lambda labels, asked: 0 * labels + 2]), "the same label"),
+        (judged_from_new_latents, "from its `latent`"),
+        (lambda *given: 1 / (1 + np.exp(-given_both("labels")(*given))), "labels agree"),
         (judge_by(first, lambda labels, asked: labels[::-1]), "reverse"),
-        (judge_by(lambda labels, asked: np.arange(len(labels)) % 4, first), "0, 1, 2"),
+        (judge_by(lambda labels, asked: np.arange(len(labels)) % 8, first), "0, 1, 2"),
         (lambda *given: -given_both("labels")(*given), "sign of the logits"),
         (lambda *given: np.logaddexp(0, -given_both("asked")(*given)), "these are losses"),
         (lambda *given: np.logaddexp(0, -given_both("asked")(*given)).mean(), "expected the shape"),
@@ -461,7 +508,8 @@ WRONG = {
         (parts(lambda psi, rows, phi: psi + (rows * phi).sum(axis=1)), "(B, B)"),
         (pytorch(parts(lambda psi, rows, phi: psi + (rows * phi).sum(1))), "(B, B)"),
         (parts(lambda psi, rows, phi: psi + rows @ phi.T), "(B, B)"),
-        (pytorch(parts(lambda psi, rows, phi: psi + rows * phi)), "not added up"),
+        (pytorch(parts(lambda psi, rows, phi: psi + rows * phi)), "adds up"),
+        (parts(lambda psi, rows, phi: rows), "this is (B, features)"),
         (lambda phi, labels, w, b, table: phi @ w + b + phi @ table.T, "*every* class"),
         (
             keras(lambda phi, labels, w, b, table: phi @ w + b + phi @ ops.transpose(table)),
@@ -489,6 +537,8 @@ WRONG = {
         (lambda n, d, limit: limit * rng.normal(size=(n, d)), "cuts nothing"),
         (lambda n, d, limit: rng.normal(size=(n, d)), "as many as uncut"),
         (cut_once, "beyond it again"),
+        (cut_on_the_right, "only one tail"),
+        (lambda n, d, limit: -cut_on_the_right(n, d, limit), "only one tail"),
         (uniform, "equally frequent"),
         (cut_to_zero, "exactly 0"),
         (cut_by_length, "too small"),

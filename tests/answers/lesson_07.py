@@ -25,6 +25,11 @@ def one_by_one(tokens, states):
     return codes
 
 
+def by_next_padding(tokens, states):
+    """The word that nothing but padding follows."""
+    return states[(tokens != 0) & (F.pad(tokens, (0, 1))[:, 1:] == 0)]
+
+
 def by_first_padding(tokens, states):
     return states[np.arange(len(states)), (tokens == 0).argmax(axis=1) - 1]
 
@@ -108,6 +113,12 @@ def torch_without_diagonal(real, fake, share):
     return right + (1 - share) * fakes + share * wrong
 
 
+def torch_in_place(real, fake, share):
+    right, fakes = F.softplus(-real.diagonal()).mean(), F.softplus(fake.diagonal()).mean()
+    wrong = F.softplus(real.fill_diagonal_(-torch.inf)).sum() / (len(real) * (len(real) - 1))
+    return right + (1 - share) * fakes + share * wrong
+
+
 def keras_matching(real, fake, share):
     n = real.shape[0]
     own = ops.eye(n)
@@ -172,6 +183,16 @@ def slants(images, flip=-1, centred=True, ink_of=lambda ink: ink):
 
 def slant(images, **settings):
     return [np.degrees(np.arctan(c / v_y)) for c, v_y, _ in slants(images, **settings)]
+
+
+def slant_of_weights(weights):
+    """Right if the weights of each picture add up to 1."""
+    y, x = np.indices(weights.shape[1:])
+
+    def mean(values):
+        return (weights * values).sum(axis=(1, 2))
+
+    return np.degrees(np.arctan((mean(x) * mean(y) - mean(x * y)) / (mean(y**2) - mean(y) ** 2)))
 
 
 def slant_by_fit(images):
@@ -255,13 +276,14 @@ RIGHT = {
     "bags.bags": [12, 12.0, torch.tensor(12), "12"],
     "bags.share": [0.75, 12 / 16, np.array([0.75]), ops.convert_to_tensor(0.75)],
     "wide.slant": [45, 44.93, np.degrees(np.arctan(1.0)), torch.tensor(45.2)],
-    "wide.growth": [np.sqrt(2), 1.41, 4**0.25, ops.convert_to_tensor(1.42)],
+    "wide.growth": [np.sqrt(2), 1.41, 1.4, 4**0.25, ops.convert_to_tensor(1.42)],
     "upright.mend": [
         one_by_one,
         by_first_padding,
         at(lambda count: count - 1),
         pytorch(by_gather),
         pytorch(by_steps),
+        pytorch(by_next_padding),
         pytorch(lambda tokens, states: states[torch.arange(4), (tokens > 0).sum(1) - 1]),
         pytorch(one_by_one),
         keras(by_one_hot),
@@ -272,11 +294,13 @@ RIGHT = {
         by_rows,
         pytorch(torch_matching),
         pytorch(torch_without_diagonal),
+        pytorch(torch_in_place),
         keras(keras_matching),
     ],
     "fewer_words.mend": [
         honest,
         share_by_nan,
+        lambda asked, found: np.ma.array(asked == found, mask=asked < 0).mean(axis=0),
         torch_share,
         keras_share,
         lambda asked, found: list(captions.score(asked, found).values()),
@@ -445,6 +469,12 @@ WRONG = {
             ],
             "correlation",
         ),
+        (
+            lambda images: [np.degrees(np.arctan(v_y / c)) for c, v_y, _ in slants(images)],
+            "the tangent is c/v_y",
+        ),
+        (lambda images: slant_of_weights(images[..., 0]), "divide by its own ink"),
+        (lambda images: slant_of_weights(images[..., 0] / images.sum()), "divide by its own ink"),
         (lambda images: slant(images, ink_of=np.sqrt), "expected"),
         (lambda images: captions.measure(images)[:, 1], "ValueError"),
         (lambda images: slant(images)[0], "shape ()"),
@@ -460,6 +490,8 @@ WRONG = {
         (lambda p, q, y: np.log(p / (q + np.outer(p.sum(1), p.sum(0)))), "no effect"),
         (with_chance(lambda p, q: np.outer(p.sum(0), p.sum(1))), "a row is a picture"),
         (with_chance(lambda p, q: np.outer(q.sum(1), q.sum(0))), "not q"),
+        (with_chance(lambda p, q: np.outer(p.sum(1), q.sum(0))), "not q"),
+        (lambda p, q, y: np.log(1 / (1 + np.exp(-best(p, q, y)))), "logarithm of the probability"),
         (with_chance(lambda p, q: p), "where the wrong pairs"),
         (with_chance(lambda p, q: 1 / 9), "equally frequent"),
         (with_chance(lambda p, q: p.sum(1, keepdims=True) + p.sum(0)), "not added"),

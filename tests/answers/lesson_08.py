@@ -45,6 +45,12 @@ def keras_bound(points, noise, encoder, decoder, std):
     return loss - 0.5 * ops.mean(ops.sum(1 + log_var - mean**2 - ops.exp(log_var), axis=-1))
 
 
+def torch_loop(points, noise, encoder, decoder, std):
+    """Picture by picture, and the noise changed in place."""
+    pairs = zip(points.split(1), noise.mul_(1).split(1), strict=True)
+    return torch.stack([torch_bound(*pair, encoder, decoder, std) for pair in pairs]).mean()
+
+
 def own_noise(points, noise, encoder, decoder, std):
     noise = np.random.default_rng().normal(size=noise.shape)
     return bound_of()(points, noise, encoder, decoder, std)
@@ -127,6 +133,14 @@ def keras_two_losses(images, logits, mean, log_var):
     return [pixels, ops.sum(keras_kl(mean, log_var)) / mean.shape[0]]
 
 
+def torch_by_docstring(images, logits, mean, log_var):
+    """For images of 784 pixels, as the docstring says."""
+    logits, images = logits.view(-1, 784), images.view(-1, 784)
+    loss = F.binary_cross_entropy_with_logits(logits, images, reduction="none").sum(dim=1).mean()
+    yield loss
+    yield torch_kl(mean, log_var).sum() / len(mean)
+
+
 def keras_kl(mean, log_var):
     return -0.5 * (1 + log_var - ops.square(mean) - ops.exp(log_var))
 
@@ -184,6 +198,12 @@ def one_greatest(log_weights):
     return greatest + (log_weights - greatest).exp().mean(dim=0).log().mean()
 
 
+def least(log_weights):
+    """The least of each picture's log-weights is taken out, not the greatest."""
+    lowest = log_weights.min(dim=0).values
+    return (lowest + (log_weights - lowest).exp().mean(dim=0).log()).mean()
+
+
 def lse(log_weights, axis=0):
     return np.logaddexp.reduce(log_weights, axis=axis)
 
@@ -199,6 +219,7 @@ RIGHT = {
         bound_of(),
         bound_of(latent=lambda mean, log_var, noise: mean + np.sqrt(np.exp(log_var)) * noise),
         pytorch(torch_bound),
+        pytorch(torch_loop),
         keras(keras_bound),
     ],
     "negative.mend": [
@@ -208,9 +229,15 @@ RIGHT = {
         pytorch(torch_kl),
         keras(keras_kl),
     ],
-    "one_price.beta": [1 / 16, 0.0625, torch.tensor(0.0625)],
+    "one_price.beta": [1 / 16, 0.06, torch.tensor(0.0625)],
     "one_price.means": [49, 784 / 16, "49"],
-    "one_price.mend": [two_losses(), pytorch(torch_two_losses), keras(keras_two_losses)],
+    "one_price.mend": [
+        two_losses(),
+        two_losses(pixels=lambda each: 784 * each.mean()),
+        pytorch(torch_two_losses),
+        pytorch(torch_by_docstring),
+        keras(keras_two_losses),
+    ],
     "spread.draw": [
         draw_with(std_of),
         draw_with(lambda log_var: np.sqrt(np.exp(log_var))),
@@ -279,6 +306,7 @@ WRONG = {
         (bound_of(lambda mean, log_var, noise: std_of(log_var) * noise), "no longer the mean"),
         (bound_of(lambda mean, log_var, noise: mean + np.exp(log_var) * noise), "the variance"),
         (bound_of(lambda mean, log_var, noise: mean + log_var * noise), "the log-variance"),
+        (bound_of(lambda mean, log_var, noise: mean + np.exp(log_var) / 2 * noise), "half the"),
         (bound_of(kl=lambda each: -each.sum(axis=1).mean()), "is subtracted"),
         (bound_of(kl=lambda each: each.mean()), "mean over the latents"),
         (bound_of(kl=lambda each: each.sum()), "sum over the batch"),
@@ -313,6 +341,7 @@ WRONG = {
         (lambda mean, log_var: kl(0, log_var) + mean / 2, "its square"),
         (lambda mean, log_var: kl(0, log_var), "the mean has no part"),
         (lambda mean, log_var: kl(mean, log_var / 2), "with its root"),
+        (lambda mean, log_var: kl(mean, 2 * log_var), "of the standard deviation"),
         (
             lambda mean, log_var: 0.5 * (mean**2 + std_of(log_var) - log_var - 1),
             "one term has the standard deviation",
@@ -344,7 +373,11 @@ WRONG = {
         (two_losses(latents=np.sum), "that one is a mean"),
         (two_losses(latents=lambda each: each.sum(axis=0).mean()), "not over the latents"),
         (two_losses(latents=lambda each: 16 * each.mean()), "not always 16"),
-        (two_losses(latents=lambda each: 30 * each.mean()), "number of pixels"),
+        (two_losses(latents=lambda each: 784 * each.mean()), "number of pixels"),
+        (
+            pytorch(lambda images, logits, *others: torch_two_losses(logits, images, *others)),
+            "changed places",
+        ),
         (two_losses(latents=lambda each: -each.sum(axis=1).mean()), "sign of the KL"),
         (two_losses(pixels=lambda each: -each.sum() / 4), "sign of the reconstruction"),
         (lambda *arguments: two_losses()(*arguments)[::-1], "comes first"),
@@ -356,6 +389,7 @@ WRONG = {
         (pytorch(lambda mean, log_var, noise: mean + log_var * noise), "by the log-variance"),
         (keras(lambda mean, log_var, noise: mean + ops.exp(log_var) * noise), "by the variance"),
         (draw_with(lambda log_var: log_var / 2), "half a log-variance"),
+        (draw_with(lambda log_var: np.exp(log_var) / 2), "half the variance"),
         (draw_with(lambda log_var: 1 / std_of(log_var)), "divided"),
         (draw_with(lambda log_var: np.sqrt(abs(log_var))), "not a logarithm"),
         (draw_with(lambda log_var: np.exp(2 * log_var)), "square of the variance"),
@@ -416,6 +450,26 @@ WRONG = {
             "by the prior's standard deviation",
         ),
         (
+            lambda mean, log_var, m, v: summed(kl)((mean - m) / np.exp(v), log_var - v),
+            "by the square of the prior's variance",
+        ),
+        (
+            lambda mean, log_var, m, v: summed(kl_between)(mean, log_var, m, 2 * v),
+            "not of its standard",
+        ),
+        (
+            lambda mean, log_var, m, v: (
+                (kl_between(mean, log_var, m, v) + (log_var - v - log_var / v) / 2).sum() / 4
+            ),
+            "not their quotient",
+        ),
+        (
+            lambda mean, log_var, m, v: (
+                (kl_between(mean, log_var, m, v) - (log_var - v) / 2).sum() / 4
+            ),
+            "lacks its ½",
+        ),
+        (
             lambda mean, log_var, m, v: summed(kl)(mean, log_var) - summed(kl)(m, v),
             "a difference of two KLs",
         ),
@@ -462,6 +516,7 @@ WRONG = {
             "e^-1000 is 0",
         ),
         (pytorch(one_greatest), "a greatest log-weight of its own"),
+        (pytorch(least), "Take out the greatest"),
         (pytorch(lambda weights: weights.logsumexp(dim=0)), "shape (3,)"),
     ],
 }
