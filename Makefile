@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 NAMES ?=
 
-.PHONY: help lab test test-fast test-backends notebooks budgets measured benchmark author clean
+.PHONY: help lab test test-fast test-backends test-colab test-newest test-binder notebooks budgets measured benchmark site author clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## *' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -21,6 +21,17 @@ test-fast: author  ## at most 3 minutes: style, build, the quick unit tests
 test-backends: author  ## every Keras notebook whole on TensorFlow, PyTorch and JAX
 	@$(RUN) tools/check.py backends
 
+test-colab:  ## every notebook on the lowest versions admitted, Colab's; installed apart, .venv-oldest
+	@$(PYTHON) tools/install.py --versions oldest --extras test
+	@.venv-oldest/bin/python tools/check.py colab
+
+test-newest:  ## what `make test` does, on the newest versions of today; installed apart, .venv-newest
+	@$(PYTHON) tools/install.py --versions newest --extras author,jax
+	@.venv-newest/bin/python tools/check.py newest
+
+test-binder: author  ## every notebook with one core and no more than 1.5 GiB, as on Binder; Linux
+	@$(RUN) tools/check.py binder
+
 notebooks: author  ## build the notebooks of lessons and exercises, all or NAMES="01_gan 02"
 	@$(RUN) tools/exercises.py $(NAMES)
 	@$(RUN) tools/build.py $(NAMES)
@@ -34,9 +45,12 @@ measured: author  ## take over minutes, memory and quality of the last `make tes
 benchmark: author  ## images per second and quality after 30, 60 and 120 s; 5 minutes a notebook
 	@$(RUN) benchmarks/benchmark.py $(NAMES)
 
+site: author  ## the website, in build/site, from the notebooks as they are
+	@$(RUN) tools/website.py
+
 author:
 	@$(PYTHON) tools/install.py --extras author,jax
 
 clean:  ## remove .venv and all caches (downloaded data stays)
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-newest build *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -108,6 +108,30 @@ def test_going_beyond_a_budget_fails(tmp_path):
     assert (tmp_path / "measured.json").read_text() == "old"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the limits are Linux's")
+def test_like_binder_nothing_gets_more(tmp_path):
+    one_core = "import os; assert len(os.sched_getaffinity(0)) == 1"
+    result = execute(
+        tmp_path,
+        *("--like-binder", "--budget-gib=0.5"),
+        takes=[f"{one_core}; kept = bytearray(2**29)", "1"],
+        fits=[f"{one_core}; kept = bytearray(2**28)"],
+    )
+    assert result.returncode == 1, result.stdout
+    assert "FAILED takes.ipynb::Cell 0" in result.stdout and "MemoryError" in result.stdout
+    for part in result.stdout.split(" time and memory "):  # beside the message, above the table
+        assert "one core, and no kernel is given more than 0.5 GiB" in part
+    assert "PASSED fits.ipynb::Cell 0" in result.stdout
+
+
+def test_a_dead_kernel_is_not_waited_for(tmp_path):
+    kills_itself = "import os; os.kill(os.getpid(), 9)"
+    result = execute(tmp_path, "--nbval-cell-timeout=100", dies=["1", kills_itself, "2"])
+    assert result.returncode == 1, result.stdout
+    assert "FAILED dies.ipynb::Cell 1" in result.stdout and "The kernel died" in result.stdout
+    assert "XFAIL dies.ipynb::Cell 2" in result.stdout
+
+
 def test_a_last_cell_without_measures_fails(tmp_path):
     result = execute(tmp_path, "--measured-to=measured.json", trains=[MEASURES, "print('good')"])
     assert result.returncode == 1 and "2 passed" in result.stdout

@@ -15,6 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import course_utils
 
@@ -24,6 +25,7 @@ import install  # noqa: E402
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+LEARNER = PROJECT["dependencies"] + sum((EXTRAS[name] for name in sorted(install.LEARNER)), [])
 ADDRESS = PROJECT["urls"]["Repository"]
 CONDA_NAMES = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
 
@@ -50,14 +52,16 @@ def shown(path: Path) -> str:
 
 
 def requirements(lines: list[str]) -> dict[str, SpecifierSet]:
-    return {
+    found = {
         canonicalize_name(requirement.name): requirement.specifier
         for requirement in map(Requirement, lines)
     }
+    found.pop(PROJECT["name"], None)  # an extra that takes in another
+    return found
 
 
-def pins() -> dict[str, SpecifierSet]:
-    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+def pins(file: str = "constraints.txt") -> dict[str, SpecifierSet]:
+    lines = (ROOT / file).read_text("utf-8").splitlines()
     return requirements([line for line in lines if not line.startswith("#")])
 
 
@@ -69,28 +73,53 @@ def test_constraints_pin_every_direct_dependency_within_its_range():
         assert pin.version in wanted, f"{name}{pin} is outside pyproject's {wanted}"
 
 
-def test_constraints_are_exact_and_small():
-    for name, specifier in pins().items():
+def test_the_oldest_constraints_pin_what_a_learner_needs_where_its_range_begins():
+    for name, wanted in requirements(LEARNER).items():
+        (lowest,) = [part.version for part in wanted if part.operator == ">="]
+        (pin,) = pins("constraints-oldest.txt")[name]
+        assert Version(pin.version) == Version(lowest), f"{name}{pin}, pyproject says {wanted}"
+
+
+@pytest.mark.parametrize("file", ["constraints.txt", "constraints-oldest.txt"])
+def test_constraints_are_exact_and_small(file):
+    for name, specifier in pins(file).items():
         assert re.fullmatch(r"==[\w.]+", str(specifier)), f"{name}{specifier}: write =="
         assert not re.match(r"nvidia|triton|cuda", name), f"{name} belongs to a GPU build"
-    assert str(pins()["torch"]) == "==2.13.0"  # the CPU build; a looser request brings CUDA
-    assert pins()["tensorflow"] == pins()["tensorflow-cpu"]
-    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()[2:]
+    assert pins(file)["tensorflow"] == pins(file)["tensorflow-cpu"]
+    lines = (ROOT / file).read_text("utf-8").splitlines()[2:]
     assert lines == sorted(lines)
+
+
+def test_torch_is_the_version_that_comes_as_a_cpu_build():
+    assert str(pins()["torch"]) == "==2.13.0"  # a looser request brings CUDA
 
 
 def test_conda_environment_repeats_pyproject():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
-    *lines, pip = environment["dependencies"]
-    assert pip == {"pip": ["-e ."]}
-    used = PROJECT["dependencies"] + EXTRAS["pytorch"] + EXTRAS["keras"] + EXTRAS["lab"]
+    lines = environment["dependencies"]
     expected = {
         CONDA_NAMES.get(name, name): specifier
-        for name, specifier in requirements(used).items()
+        for name, specifier in requirements(LEARNER).items()
         if name != "tensorflow"  # conda-forge has its small build for all machines
     }
     found = requirements([line for line in lines if line not in ("pip", "python=3.12")])
     assert found == expected
+
+
+def test_what_colab_installs_is_whole():
+    """Everywhere else the package is installed in place, and misses nothing."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    listed = {
+        (file, package) for package, files in settings["package-data"].items() for file in files
+    }
+    packages, files = set(settings["packages"]), set()
+    for path in ROOT.glob("course_utils/**/*"):
+        package = ".".join(path.relative_to(ROOT).parent.parts)
+        if path.suffix == ".py":
+            assert package in packages, f"{shown(path)}: pyproject's packages lack {package}"
+        elif path.is_file() and path.suffix != ".pyc":
+            files.add((f"*{path.suffix}", package))
+    assert files == listed
 
 
 def test_package_has_one_version():
@@ -185,6 +214,17 @@ def test_every_notebook_has_its_badges():
         ):
             assert link in first, f"{shown(path)} has no badge {link}; make notebooks"
             assert link in readme, f"README.md has no badge {link}; make notebooks"
+
+
+def test_every_notebook_begins_with_the_installation_on_colab():
+    for path in tracked(".ipynb"):
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        codes = [cell for cell in cells if cell["cell_type"] == "code"]
+        tagged = [cell for cell in codes if "colab" in cell["metadata"].get("tags", [])]
+        assert tagged == codes[:1], f"{shown(path)}: not its first code cell, once; make notebooks"
+        assert f'--no-deps faker "{ADDRESS}/archive/main.zip"' in "".join(tagged[0]["source"]), (
+            f"{shown(path)} installs something else on Colab; make notebooks"
+        )
 
 
 def test_the_address_stands_in_one_place():

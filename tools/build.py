@@ -43,26 +43,51 @@ MAX_TAGGED_PROSE = 1 / 3
 TITLE = re.compile(r"# (\d\d|Capstone) · \S.*")
 TAGS = re.compile(r'\btags=\["\w[\w-]*"(, ?"\w[\w-]*")*\]')
 MAP = re.compile(r"(<!-- lessons: built by tools/build\.py -->\n).*?(<!-- /lessons -->)", re.S)
+# From the branch that the badges open, so that package and notebook belong together; as an archive,
+# so that the repository's history stays away; alone, so that what Colab has keeps its version.
 COLAB_CELL = """\
-# On Colab only: fetch the course's helper package and what Colab lacks (once, in seconds).
+# On Colab only, once, in seconds: the course's helper package, and Faker, which Colab lacks.
 import importlib.util
 import sys
 
 if "google.colab" in sys.modules and importlib.util.find_spec("course_utils") is None:
-    %pip install --quiet --no-deps faker "git+{address}@main\""""
+    %pip install --quiet --no-deps faker "{address}/archive/main.zip\""""
 START = """\
 # Generative Models, Built Twice
 
-Every lesson exists twice: once in PyTorch, once in Keras. Choose a track, open its first notebook
-with a click, and run the cells from top to bottom with Shift+Enter. To change things and keep what
-you did, work on a copy (*File → Save Notebook As…*).
+Every lesson exists twice, once in PyTorch and once in Keras, and makes the same points in both.
+Choose a track, open its first lesson with a click, and run the cells from top to bottom with
+Shift+Enter. To change things and keep what you did, work on a copy (*File → Save Notebook As…*).
 
-{table}
-Check your environment in any notebook or console:
-`from course_utils import runtime; runtime.check()`
+{caption}## Choose a track
+
+**PyTorch**: training steps are written out, line by line. Choose it to see all that happens.
+
+{pytorch}
+**Keras**: a loss is written, `fit` does the rest, and it runs on TensorFlow, PyTorch and JAX.
+
+{keras}
+## What you have solved
+
+Each exercise is a circle until a check has found it right. Run the cell again for the latest.
+
+```python
+from course_utils import checks
+
+checks.progress()
+```
+
+## Is this computer ready?
+
+```python
+from course_utils import runtime
+
+problems = runtime.check()
+```
 """
 
 
+START_PAGE = "notebooks/START.ipynb"  # which tools/lab.py and binder/start write
 MAP_CAPTION = """\
 Minutes and peak memory as measured in one run of `make test`, where each notebook has one of two
 CPU cores; with both it is faster. Quality on {data}, as the notebook's last cell measures it; in
@@ -121,20 +146,38 @@ class Course:
         quality = measures.headlines(found.get("measures", {}))
         return f"{found['minutes']:.1f}", f"{found['peak_gib']:.1f} GiB", quality
 
+    def caption(self) -> str:
+        """Say how the map's figures were measured; nothing if nobody measured."""
+        data = sorted({found["data"] for found in self.measured.values() if "data" in found})
+        return MAP_CAPTION.format(data=" and ".join(DATA[name] for name in data)) if data else ""
+
+    def capstones(self) -> Iterator[tuple[str, str]]:
+        """Yield folder name and title of each capstone whose notebooks are built."""
+        for source in sorted(self.root.glob("exercises/capstone_*/exercise.md")):
+            if self.exercises(source.parent.name, "keras").exists():
+                title = source.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+                yield source.parent.name, title
+
     def badges(self, path: Path) -> str:
         """Return one notebook's launch badges."""
         repository, file = self.address.removeprefix("https://github.com/"), self.shown(path)
         return (
             "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
             f"(https://colab.research.google.com/github/{repository}/blob/main/{file}) "
+            + self.binder(file)
+        )
+
+    def binder(self, file: str) -> str:
+        """Return the badge that opens a file on Binder."""
+        repository = self.address.removeprefix("https://github.com/")
+        return (
             "[![Launch on Binder](https://mybinder.org/badge_logo.svg)]"
             f"(https://mybinder.org/v2/gh/{repository}/main?urlpath=lab/tree/{file})"
         )
 
-    def table(self, start: Path, badges: bool) -> str:
+    def table(self, start: Path) -> str:
         """Return the map of lessons, a table whose links begin at the folder `start`."""
-        head = ["Lesson", "Notebook", "Exercises", "Minutes", "Memory", "Quality"]
-        head += ["Launch"] * badges
+        head = ["Lesson", "Notebook", "Exercises", "Minutes", "Memory", "Quality", "Launch"]
         rows = [head, ["---"] * len(head)]
         for name, title in self.titles.items():
             for track, framework in TRACKS.items():
@@ -143,27 +186,39 @@ class Course:
                 more = self.exercises(name, track)
                 practice = f"[try it]({relative(more, start)})" if more.exists() else ""
                 figures = [text or "not measured yet" for text in self.figures(path)]
-                rows.append([title, link, practice, *figures] + [self.badges(path)] * badges)
+                rows.append([title, link, practice, *figures, self.badges(path)])
                 title = ""  # each lesson's once, so that its two rows are read as one
-        for source in sorted(self.root.glob("exercises/capstone_*/exercise.md")):
-            if not self.exercises(source.parent.name, "keras").exists():
-                continue  # not built yet
-            title = source.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+        for name, title in self.capstones():
             for track, framework in TRACKS.items():
-                path = self.exercises(source.parent.name, track)
+                path = self.exercises(name, track)
                 link = f"[{framework}]({relative(path, start)})"
-                rows.append([title, "", link, "", "", ""] + [self.badges(path)] * badges)
+                rows.append([title, "", link, "", "", "", self.badges(path)])
                 title = ""
-        data = sorted({found["data"] for found in self.measured.values() if "data" in found})
-        caption = MAP_CAPTION.format(data=" and ".join(DATA[name] for name in data)) if data else ""
-        return caption + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+        return self.caption() + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+    def track_table(self, track: str, start: Path) -> str:
+        """Return one track's lessons and capstones, folded up, with links from `start`."""
+        rows = [["Lesson", "Exercises", "Minutes", "Memory", "Quality"], ["---"] * 5]
+        for name, title in self.titles.items():
+            path, more = self.notebook(name, track), self.exercises(name, track)
+            practice = f"[try them]({relative(more, start)})" if more.exists() else ""
+            figures = [text or "not measured yet" for text in self.figures(path)]
+            rows.append([f"[{title}]({relative(path, start)})", practice, *figures])
+        for name, title in self.capstones():
+            link = f"[{title}]({relative(self.exercises(name, track), start)})"
+            rows.append([link, "", "", "", ""])
+        table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+        summary = f"<summary>The lessons in {TRACKS[track]}</summary>"
+        return f"<details>\n{summary}\n\n{table}\n</details>\n"
 
     def pages(self) -> Iterator[tuple[Path, str]]:
         """Yield the files that show the map, each with the text that it should hold."""
         folder, readme = self.root / "notebooks", self.root / "README.md"
-        yield folder / "START.md", START.format(table=self.table(folder, badges=False))
+        tables = {track: self.track_table(track, folder) for track in TRACKS}
+        yield folder / "START.md", START.format(caption=self.caption(), **tables)
         if readme.exists():
-            table = self.table(self.root, badges=True)
+            whole = f"The whole course, at its start page: {self.binder(START_PAGE)}\n\n"
+            table = whole + self.table(self.root)
             yield (
                 readme,
                 MAP.sub(lambda found: found[1] + table + found[2], readme.read_text("utf-8")),

@@ -3,8 +3,11 @@
     python tools/check.py fast        style, build, quick unit tests
     python tools/check.py all         also the slow unit tests, and every notebook, whose minutes,
                                       memory and quality it leaves in build/measured.json
+    python tools/check.py newest      as all, and leaves that file as it is
+    python tools/check.py colab       every notebook, and the unit tests of what they call
     python tools/check.py backends    every Keras notebook on TensorFlow, PyTorch and JAX
     python tools/check.py budgets     every notebook alone, with all cores
+    python tools/check.py binder      every notebook alone, with one core and its memory capped
 
 A failing stage does not stop the later ones; the exit status is 1 if any failed.
 """
@@ -19,6 +22,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from notebook_files import WHOLE
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = 300
@@ -68,25 +73,41 @@ def notebooks(name: str, paths: list[str], *options: str, **environment: str) ->
         "--quiet",
         *options,
     )
-    environment = {"COURSE_RAISE_INTERRUPT": "1", "KERAS_BACKEND": "tensorflow", **environment}
+    environment = {**WHOLE, "KERAS_BACKEND": "tensorflow", **environment}
     return Stage(name, command, environment)
 
 
 def stages(what: str) -> list[Stage]:
     two_at_once = ["-n", "2", "--dist", "loadscope"]
     unit_tests = module("pytest", "--quiet", "-n", "2", "--dist", "worksteal")
+    learner = {"COURSE_PROGRESS": str(ROOT / "build" / "progress.jsonl")}  # not the author's own
+    exercises = notebooks("exercises", ["exercises"], *two_at_once, **ONE_THREAD, **learner)
+    no_budgets = ["--budget-seconds=inf", "--budget-gib=inf"]
     if what == "budgets":
         return [notebooks("budgets", ["notebooks"])]
+    if what == "binder":  # a thread on its one core, as binder/start sets it
+        options = ["--like-binder", f"--budget-seconds={SHARED_SECONDS}"]
+        return [notebooks("as on Binder", ["notebooks"], *options, **ONE_THREAD)]
     if what == "backends":
         found = ROOT.glob("notebooks/*/*_keras.ipynb")
         paths = sorted(path.relative_to(ROOT).as_posix() for path in found)
         if not paths:
             sys.exit("There is no notebooks/*/*_keras.ipynb; build them first: make notebooks")
         # Budgets hold for TensorFlow, which `all` checks; the others may be slower.
-        options = [*two_at_once, "--budget-seconds=inf", "--budget-gib=inf"]
+        options = [*two_at_once, *no_budgets]
         return [
             notebooks(f"Keras on {name}", paths, *options, **ONE_THREAD, KERAS_BACKEND=name)
             for name in ("tensorflow", "torch", "jax")
+        ]
+    if what == "colab":
+        # Not the author's tools: they are not for Colab, and its old IPython is not for nbgrader.
+        called = {path.stem for path in ROOT.glob("course_utils/*")} | {"equality", "imports"}
+        found = sorted(ROOT.glob("tests/test_*.py"))
+        paths = [str(path) for path in found if path.stem.removeprefix("test_") in called]
+        return [
+            Stage("unit tests", [*unit_tests, "course_utils", *paths], ONE_THREAD),
+            exercises,
+            notebooks("notebooks", ["notebooks"], *two_at_once, *no_budgets, **ONE_THREAD),
         ]
     quick = [
         Stage("ruff check", module("ruff", "check", ".")),
@@ -97,12 +118,12 @@ def stages(what: str) -> list[Stage]:
     if what == "fast":
         return [*quick, Stage("unit tests", [*unit_tests, "-m", "not slow"], ONE_THREAD)]
     options = [*two_at_once, f"--budget-seconds={SHARED_SECONDS:.0f}"]
-    options.append("--measured-to=build/measured.json")  # ignored by git; tools/build.py reads it
-    learner = {"COURSE_PROGRESS": str(ROOT / "build" / "progress.jsonl")}  # not the author's own
+    if what == "all":  # ignored by git; tools/build.py reads it
+        options.append("--measured-to=build/measured.json")
     return [
         *quick,
         Stage("unit tests", unit_tests, ONE_THREAD),
-        notebooks("exercises", ["exercises"], *two_at_once, **ONE_THREAD, **learner),
+        exercises,
         notebooks("notebooks", ["notebooks"], *options, **ONE_THREAD),
     ]
 
@@ -130,7 +151,8 @@ def run(stage: Stage) -> tuple[bool, float, str]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["fast", "all", "backends", "budgets"])
+    names = ["fast", "all", "newest", "colab", "backends", "budgets", "binder"]
+    parser.add_argument("what", choices=names)
     what = parser.parse_args(arguments).what
     started = time.monotonic()
     results = [(stage.name, *run(stage)) for stage in stages(what)]

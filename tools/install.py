@@ -3,6 +3,8 @@
     python tools/install.py                        what a learner needs
     python tools/install.py --extras author,jax    the author's tools as well
     python tools/install.py --lab                  then open JupyterLab at the start page
+    python tools/install.py --versions oldest      the lowest that are admitted, in .venv-oldest
+    python tools/install.py --versions newest      those of today, in .venv-newest, each time anew
 
 Only the standard library is used, and nothing that an old Python could not read: it is here
 that somebody with an old Python is told so.
@@ -22,15 +24,12 @@ import sys
 import threading
 import time
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab import hand_over
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
-PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-STAMP = VENV / "installed.json"  # what is in .venv; written last, so never beside half of it
-LOG = VENV / "install.log"
 OLDEST, NEWEST = (3, 11), (3, 13)  # the Pythons for which all pinned packages exist
 LEARNER = {"pytorch", "keras", "lab"}
 # pip's own index brings gigabytes of CUDA with torch on Linux; this one has the small CPU build.
@@ -57,6 +56,34 @@ CAUSES = (  # what a failing step says, and what to do about it; the first that 
 )
 
 
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment of the course, and the file that names its versions."""
+
+    folder: Path
+    constraints: str | None  # None: the newest versions that pyproject.toml admits
+
+    @property
+    def python(self) -> Path:
+        return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+    @property
+    def stamp(self) -> Path:
+        """What is installed; written last, so never beside half of it."""
+        return self.folder / "installed.json"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "install.log"
+
+
+ENVIRONMENTS = {
+    "tested": Environment(ROOT / ".venv", "constraints.txt"),
+    "oldest": Environment(ROOT / ".venv-oldest", "constraints-oldest.txt"),
+    "newest": Environment(ROOT / ".venv-newest", None),
+}
+
+
 class Failure(Exception):
     """A step failed; the message says which, why, and what to do."""
 
@@ -71,29 +98,30 @@ def check_python() -> None:
         )
 
 
-def wanted_state(extras: set[str]) -> dict:
+def wanted_state(environment: Environment, extras: set[str]) -> dict:
     """Describe the installation that should be there: files and machine as hash, and extras."""
     digest = hashlib.sha256(f"{ROOT} {sys.version_info[:2]}".encode())
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in filter(None, ("pyproject.toml", environment.constraints)):
         digest.update((ROOT / name).read_bytes())
     return {"hash": digest.hexdigest(), "extras": sorted(extras)}
 
 
-def installed_state() -> dict:
+def installed_state(environment: Environment) -> dict:
     try:
-        return json.loads(STAMP.read_text("utf-8")) if PYTHON.exists() else {}
+        found = environment.python.exists()
+        return json.loads(environment.stamp.read_text("utf-8")) if found else {}
     except (OSError, ValueError):
         return {}
 
 
-def venv_fits() -> bool:
-    """Whether .venv was made here (not moved or copied) and by this Python's version."""
+def venv_fits(environment: Environment) -> bool:
+    """Whether the folder was made here (not moved or copied) and by this Python's version."""
     try:
-        config = (VENV / "pyvenv.cfg").read_text("utf-8")
+        config = (environment.folder / "pyvenv.cfg").read_text("utf-8")
     except OSError:
         return False
     made_by = "version = {}.{}.".format(*sys.version_info)
-    return PYTHON.exists() and made_by in config and f"{VENV}\n" in config
+    return environment.python.exists() and made_by in config and f"{environment.folder}\n" in config
 
 
 def cpu_torch_wanted() -> bool:
@@ -110,8 +138,8 @@ def reachable(address: str) -> bool:
         return False
 
 
-def run(title: str, command: list[str]) -> None:
-    """Run a step with one line of progress; keep all it says in LOG; explain a failure."""
+def run(environment: Environment, title: str, command: list[str]) -> None:
+    """Run a step with one line of progress; keep all it says in the log; explain a failure."""
     show = Progress(title)
     lines: queue.Queue = queue.Queue()
     process = subprocess.Popen(
@@ -146,11 +174,12 @@ def run(title: str, command: list[str]) -> None:
         process.terminate()
         process.wait()
         raise
-    with LOG.open("a", encoding="utf-8") if VENV.exists() else open(os.devnull, "w") as log:
-        log.writelines([f"{title}\n", *said])
+    log = environment.log if environment.folder.exists() else Path(os.devnull)
+    with log.open("a", encoding="utf-8") as file:
+        file.writelines([f"{title}\n", *said])
     show.end()
     if process.wait():
-        raise Failure(explain(title, said))
+        raise Failure(explain(environment, title, said))
 
 
 class Progress:
@@ -179,7 +208,7 @@ class Progress:
             print()
 
 
-def explain(title: str, said: list[str]) -> str:
+def explain(environment: Environment, title: str, said: list[str]) -> str:
     """Say what failed, the likely cause and what to do, from what a step wrote."""
     said = [line.rstrip() for line in said if line.strip()]
     errors = [line for line in said if re.match(r"\s*error:", line, re.IGNORECASE)] or said
@@ -191,40 +220,47 @@ def explain(title: str, said: list[str]) -> str:
             *(f"  {line}" for line in errors[-5:]),
             *(advice or [todo for _, todo in CAUSES[1:]]),
             f"(Free disk space: {shutil.disk_usage(ROOT).free / 1e9:.1f} GB. "
-            f"All that was said: {LOG.relative_to(ROOT)})",
+            f"All that was said: {environment.folder.name}/{environment.log.name})",
             "Then run the same command again: it goes on with what has been downloaded.",
         ]
     )
 
 
-def install(extras: set[str]) -> bool:
-    """Make .venv what it should be; return whether there was anything to do."""
-    done, wanted = installed_state(), wanted_state(extras)
-    if done.get("hash") == wanted["hash"] and extras <= set(done["extras"]):
+def install(environment: Environment, extras: set[str]) -> bool:
+    """Make an environment what it should be; return whether there was anything to do."""
+    done, wanted = installed_state(environment), wanted_state(environment, extras)
+    pinned = environment.constraints is not None  # else nobody knows but by looking
+    if pinned and done.get("hash") == wanted["hash"] and extras <= set(done["extras"]):
         return False
     extras = extras | set(done.get("extras", []))  # what is there once is kept up to date
-    STAMP.unlink(missing_ok=True)
+    environment.stamp.unlink(missing_ok=True)
     cpu = cpu_torch_wanted() and "pytorch" in extras
     steps = 3 if cpu else 2
-    print(f"Installing the course in {VENV.name} (once; some minutes and about 3 GB)", flush=True)
-    fresh = [] if venv_fits() else ["--clear"]
-    run(f"1 of {steps} · Python environment", [sys.executable, "-m", "venv", *fresh, str(VENV)])
-    LOG.unlink(missing_ok=True)
-    pip = [str(PYTHON), "-m", "pip", "install", "--no-input", "--constraint", "constraints.txt"]
+    folder = environment.folder
+    print(f"Installing the course in {folder.name} (once; some minutes and about 3 GB)", flush=True)
+    fresh = [] if pinned and venv_fits(environment) else ["--clear"]
+    title = f"1 of {steps} · Python environment"
+    run(environment, title, [sys.executable, "-m", "venv", *fresh, str(folder)])
+    environment.log.unlink(missing_ok=True)
+    pip = [str(environment.python), "-m", "pip", "install", "--no-input"]
+    if pinned:
+        pip += ["--constraint", environment.constraints]
     if cpu:
         step = f"2 of {steps} · PyTorch"
+        small = [*pip, "--no-deps", "--index-url", CPU_INDEX, "torch"]
         if reachable(f"{CPU_INDEX}/torch/"):
             try:
-                run(f"{step}, CPU build", [*pip, "--no-deps", "--index-url", CPU_INDEX, "torch"])
+                run(environment, f"{step}, CPU build", small)
             except Failure as failure:
                 print(f"{failure}\nGoing on without PyTorch's own index.", flush=True)
-                run(f"{step}, from pip's index", [*pip, "torch"])
+                run(environment, f"{step}, from pip's index", [*pip, "torch"])
         else:
             print("PyTorch's own index is out of reach; taking what pip finds.", flush=True)
-            run(f"{step}, from pip's index", [*pip, "torch"])
+            run(environment, f"{step}, from pip's index", [*pip, "torch"])
     package = f".[{','.join(sorted(extras))}]"
-    run(f"{steps} of {steps} · all other packages", [*pip, "--editable", package])
-    STAMP.write_text(json.dumps(wanted_state(extras)), "utf-8")
+    title = f"{steps} of {steps} · all other packages"
+    run(environment, title, [*pip, "--editable", package])
+    environment.stamp.write_text(json.dumps(wanted_state(environment, extras)), "utf-8")
     return True
 
 
@@ -233,17 +269,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--extras", default="", help="more of pyproject's extras, with commas")
     parser.add_argument("--lab", action="store_true", help="open JupyterLab afterwards")
+    parser.add_argument("--versions", choices=ENVIRONMENTS, default="tested", help="which ones")
     options = parser.parse_args(arguments)
+    environment = ENVIRONMENTS[options.versions]
     try:
         check_python()
-        install(LEARNER | set(filter(None, options.extras.split(","))))
+        install(environment, LEARNER | set(filter(None, options.extras.split(","))))
     except Failure as failure:
         print(f"\n{failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped. Run the same command again to go on.", file=sys.stderr)
         return 130
-    return hand_over([str(PYTHON), "tools/lab.py"]) if options.lab else 0
+    return hand_over([str(environment.python), "tools/lab.py"]) if options.lab else 0
 
 
 if __name__ == "__main__":
