@@ -91,18 +91,19 @@ def torch_with(cuda, mps):
     )
 
 
+def tensorflow_with(gpus):
+    optimizer = Stub(set_experimental_options=lambda options: None)
+    return Stub(config=Stub(list_physical_devices=lambda kind: gpus, optimizer=optimizer))
+
+
 @pytest.mark.parametrize(
     ("backend", "modules", "expected"),
     [
         ("torch", {"torch": torch_with(True, False)}, "cuda"),
         ("torch", {"torch": torch_with(False, True)}, "mps"),
         ("torch", {"torch": torch_with(False, False)}, "cpu"),
-        ("tensorflow", {"tensorflow": Stub(config=Stub(list_physical_devices=list))}, "gpu"),
-        (
-            "tensorflow",
-            {"tensorflow": Stub(config=Stub(list_physical_devices=lambda _: []))},
-            "cpu",
-        ),
+        ("tensorflow", {"tensorflow": tensorflow_with(["a GPU"])}, "gpu"),
+        ("tensorflow", {"tensorflow": tensorflow_with([])}, "cpu"),
         ("jax", {"jax": Stub(default_backend=lambda: "gpu")}, "gpu"),
         ("numpy", {}, "cpu"),
     ],
