@@ -110,6 +110,7 @@ CUSTOMERS = [
     ("Anna", "Lee", "70215"),
     ("Marie-Claire", "Young", "30556"),
     ("Zoë", "Haddad", "90412"),
+    ("Ada", "Lee", "61377"),  # both of her names are other customers' too
 ]
 
 
@@ -144,6 +145,19 @@ def with_slots(answer: Answer) -> None:
             "Hello Anna, all is well.",
             "Hello {name}, all is well.",
             [("Hello {name}a, all is well.", "a customer called Ann makes {name}a of Anna.")],
+        ),
+        (
+            "Dear Ada Lee, all is well.",
+            "Dear {name}, all is well.",
+            [
+                (
+                    "Dear {name} {name}, all is well.",
+                    "first and last name become a slot each, for other customers have them too. "
+                    "All whole names are replaced before any half of one.",
+                ),
+                ("Dear {name} Lee, all is well.", half),
+                ("Dear Ada {name}, all is well.", half),
+            ],
         ),
         (
             "Dear Ann O'Neil and Marie-Claire Young, we wrote to Ada Okafor.",
@@ -297,10 +311,11 @@ def split(answer: Answer) -> None:
     for one, other, name in ((train, test, "held-out"), (test, train, "training")):
         missing = sorted({row[:2] for row in one} - {row[:2] for row in other})
         if missing:
+            more = f", and {len(missing) - 1} more lack one" if len(missing) > 1 else ""
             raise Wrong(
-                f"no {name} reply has the label ({', '.join(missing[0])}), and {len(missing) - 1} "
-                "more labels lack one. Choose what to hold out label by label; if a label has one "
-                "template only, it needs more of them, or must go."
+                f"no {name} reply has the label ({', '.join(missing[0])}){more}. Choose what to "
+                "hold out label by label; if a label has one template only, it needs more of them, "
+                "or must go."
             )
     near_copies([text for *_, text in train], [text for *_, text in test])
 
@@ -319,14 +334,20 @@ def near_copies(train: list[str], test: list[str]) -> None:
             f"training one in names, days or numbers only. {quote(test[first])} is held out, "
             f"{quote(train[near[first]])} is not."
         )
-    rows, known = masked([*train, *test]), {}
+    rows, kept, known = masked([*train, *test]), {}, {}
     for place, row in enumerate(rows[: len(train)]):
+        kept.setdefault(row, place)  # many texts have the same
+    for row, place in kept.items():
         for gap in without_one(row):
             known.setdefault(gap, place)
+    closest = {
+        row: min((known[gap] for gap in without_one(row) if gap in known), default=None)
+        for row in set(rows[len(train) :])
+    }
     found = [
-        (text, train[min(known[gap] for gap in without_one(row) if gap in known)])
+        (text, train[closest[row]])
         for text, row in zip(test, rows[len(train) :], strict=True)
-        if not known.keys().isdisjoint(without_one(row))
+        if closest[row] is not None
     ]
     if len(found) > 0.02 * len(test):
         one, other = found[0]
@@ -542,7 +563,10 @@ def samples(answer: Answer) -> None:
         raise Wrong(f"{empty} of {len(texts)} texts are empty: the first draw may not be the end.")
     marks = re.compile(r"<(pad|start|end|unk|bos|eos|s|/s)\w*>|\[(PAD|START|END|UNK)\w*\]", re.I)
     if found := [text for text in texts if marks.search(text)]:
-        raise Wrong(f"special tokens are written into a text: {quote(found[0])}.")
+        raise Wrong(
+            f"special tokens are written into a text: {quote(found[0])}. Take their chances away "
+            "before you draw."
+        )
     lively(sample, labels, texts, real, train)
     texts_end(texts, real, [row[2] for row in train])
     heard(sample, texts, labels, train, real)
@@ -565,8 +589,7 @@ def lively(sample: Any, labels: list, texts: list[str], real: list[str], train: 
             f"30 texts of one label are only {len(set(same))} different ones; its training "
             f"replies are {variety}."
         )
-    again = texts_of("sample", run("sample", sample, list(labels)), len(labels))
-    if again == texts:
+    if len(set(same)) > 1 and same == texts_of("sample", run("sample", sample, [label] * 30), 30):
         raise Wrong(
             "the second call gives the same texts as the first: the random numbers begin anew."
         )
@@ -589,10 +612,11 @@ def texts_end(texts: list[str], real: list[str], train: list[str]) -> None:
             "all texts have the same number of words: they are cut there, and do not end by "
             "themselves."
         )
-    if ended[0] < ended[1] - 0.25:
+    if ended[0] < ended[1] - 0.05 - 1 / len(texts) ** 0.5:
         raise Wrong(
             f"{1 - ended[0]:.0%} of the texts stop in the middle of a sentence, and "
-            f"{1 - ended[1]:.0%} of the real ones. Do they end when END is drawn?"
+            f"{1 - ended[1]:.0%} of the real ones. Do they end when END is drawn? One that came to "
+            "no END is not finished."
         )
     if not 0.4 < lengths.mean() / usual < 2:
         raise Wrong(f"texts have {lengths.mean():.1f} words in the mean, real ones {usual:.1f}.")
@@ -640,7 +664,10 @@ def chances_of(next_token: Any, labels: list, rows: np.ndarray, padding: int) ->
         raise Wrong(f"`next_token` returns {kind(result)}; expected an array.") from None
     n, length = rows.shape
     if p.ndim == 3 and p.shape[:2] == (n, length):
-        raise Wrong("there is a place too many: the first token is the start, and is not to tell.")
+        raise Wrong(
+            "there is a place too many: the first token is the start, which is not to tell, and "
+            "none comes after the last."
+        )
     if p.ndim != 3 or p.shape[:2] != (n, length - 1) or p.shape[2] <= rows.max():
         raise Wrong(
             f"`next_token` returns the shape {p.shape}; expected ({n}, {length - 1}, size), with "
@@ -701,10 +728,15 @@ def bits(answer: Answer) -> None:
 
 
 def honest(next_token: Any, encode: Any, special: list[int], test: list) -> None:
-    """The label is heard; no place sees its own token, or a later one."""
+    """A second call agrees; the label is heard; no place sees its own token, or a later one."""
     some = spread(test, 40)
     labels, rows = [row[:2] for row in some], rows_of(encode, [row[2] for row in some])
     before = chances_of(next_token, labels, rows, special[0])
+    if abs(chances_of(next_token, labels, rows, special[0]) - before).max() > 1e-5:
+        raise Wrong(
+            "the same labels and rows get other probabilities at a second call. Is there still "
+            "something at work that belongs to training, such as dropout?"
+        )
     moved = chances_of(next_token, labels[::-1], rows, special[0])
     if labels != labels[::-1] and abs(moved - before).max() < 1e-6:
         raise Wrong("another label changes no probability: the label is not heard.")
@@ -792,7 +824,8 @@ def report(answer: Answer) -> None:
 
 def personal(said: dict[str, float], texts: list[str], customers: Any) -> None:
     try:
-        secrets = {str(part) for customer in customers for part in customer} - {""}
+        rows = [[one] if isinstance(one, str) else one for one in customers]
+        secrets = {str(part) for row in rows for part in row} - {""}
     except TypeError:
         raise Wrong(
             f"`customers` is {kind(customers)}; expected a list of names and numbers."
@@ -869,7 +902,8 @@ def in_texts(
                 "number on both sides."
             )
     labels = [row[:2] for row in test]
-    if said["real_accuracy"] < 2 * max(Counter(labels).values()) / len(labels):
+    commonest = max(Counter(labels).values()) / len(labels)
+    if said["real_accuracy"] < min(2 * commonest, (1 + commonest) / 2):
         raise Wrong(
             f'"real_accuracy" is {said["real_accuracy"]:.2f}: a classifier that hardly knows real '
             "text cannot judge another."

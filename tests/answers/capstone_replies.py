@@ -9,8 +9,8 @@ from keras import ops
 # ------------------------------------------------------------------ names in texts
 
 
-def in_rounds(*rounds):
-    """`with_slots` that replaces the named things one after the other."""
+def in_rounds(*rounds, count=0):
+    """`with_slots` that replaces the named things one after the other, `count` of each (0: all)."""
 
     def with_slots(text, customers):
         for what in rounds:
@@ -21,7 +21,7 @@ def in_rounds(*rounds):
                     "last": (last, "{name}"),
                     "order": (order, "{order}"),
                 }[what]
-                text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", slot, text)
+                text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", slot, text, count=count)
         return text
 
     return with_slots
@@ -64,11 +64,10 @@ def slots_without_edges_longest_first(text, customers):
     return text
 
 
-def slots_once(text, customers):
-    for first, last, order in customers:
-        for value, slot in ((f"{first} {last}", "name"), (first, "name"), (last, "name")):
-            text = re.sub(rf"\b{value}\b", f"{{{slot}}}", text, count=1)
-        text = re.sub(rf"\b{order}\b", "{order}", text, count=1)
+def slots_by_customer(text, customers):
+    """Whole, first and last name of one customer, and only then those of the next."""
+    for customer in customers:
+        text = right_slots(text, [customer])
     return text
 
 
@@ -346,6 +345,12 @@ def fills_no_padding(labels, rows):
     return next_token(labels, rows) * (rows[:, 1:, None] != 0)
 
 
+def restless(labels, rows):
+    """As if dropout were left on: other probabilities at each call."""
+    p = next_token(labels, rows) * rng.uniform(0.8, 1.2, size=(*rows[:, 1:].shape, SIZE))
+    return p / p.sum(axis=2, keepdims=True)
+
+
 def peeking(how_far):
     """The probability of the token that comes is raised, if it is known."""
 
@@ -476,11 +481,34 @@ def reported(texts=TEXTS, customers=CUSTOMERS, model=next_token, left_out=(), **
 
 
 MEMORY = from_training([row[:2] for row in TEST])
+TWO = {name: [row for row in rows if row[1] == "calm"] for name, rows in BOTH.items()}
+TWO_TEXTS = sample([row[:2] for row in TWO["test"]])
+OF_TWO_LABELS = (
+    reported(
+        texts=TWO_TEXTS,
+        **{
+            name: bits_of(next_token, TWO[side])
+            for name, side in (("bits", "test"), ("train_bits", "train"))
+        },
+        unigram_bits=bits_of(unigram, TWO["test"]),
+        accuracy=0.8,
+        real_accuracy=0.85,
+        copied=1.0,
+        distinct=distinct(TWO_TEXTS),
+        real_distinct=distinct([text for *_, text in TWO["test"]]),
+    )
+    | TWO
+)
 NAMED = [text.replace("Good day.", "Good day Ada.") for text in TEXTS]
 QUIET = {"texts": MEMORY, "distinct": distinct(MEMORY), "explanation": ""}
 
 RIGHT = {
-    "known.mend": [right_slots, slots_in_one_pattern, slots_by_words],
+    "known.mend": [
+        right_slots,
+        slots_in_one_pattern,
+        slots_by_words,
+        lambda text, customers: slots_by_customer(text, customers).replace("} {name}", "}"),
+    ],
     "known.test": [
         found_by(right_slots),
         leaks_by_search,
@@ -521,6 +549,7 @@ RIGHT = {
         reported(leaks=0.0, accuracy=np.float32(0.9), bits=torch.tensor(REPORT["bits"])),
         reported(texts=NAMED, customers=[], distinct=distinct(NAMED)),
         reported(texts=MEMORY, copied=1.0, distinct=distinct(MEMORY)),
+        OF_TWO_LABELS,
     ],
 }  # fmt: skip
 
@@ -533,7 +562,8 @@ WRONG = {
         (in_rounds("whole", "first", "last"), "order number"),
         (slots_without_edges, "{name}a of Anna"),
         (slots_without_edges_longest_first, "part of another word"),
-        (slots_once, "only the first of several"),
+        (in_rounds("whole", "first", "last", "order", count=1), "only the first of several"),
+        (slots_by_customer, "before any half"),
         (lambda text, customers: text, "stays in the text"),
         (lambda text, customers: re.sub(r"\d{4,}", "{order}", right_slots(text, customers)),
          "part of another word or number"),
@@ -598,6 +628,7 @@ WRONG = {
         (with_bits(told(lambda label, past: chances(None, past))), "label is not heard"),
         (with_bits(peeking(0)), "that it is to tell"),
         (with_bits(peeking(1)), "sees the future"),
+        (with_bits(restless), "at a second call"),
         (with_bits(told(not_smoothed)), "probability 0"),
         (with_bits(lambda labels, rows: np.log(next_token(labels, rows))), "below 0"),
         (with_bits(lambda labels, rows: 2 * next_token(labels, rows)), "add up to 1"),
@@ -618,6 +649,11 @@ WRONG = {
         (with_sample(lambda labels: cut(from_training(labels))), "same number of words"),
         (with_sample(lambda labels: [t[: 2 * len(t) // 3] for t in from_training(labels)]),
          "of a sentence"),
+        (with_sample(lambda labels: [t if n % 6 else t[: len(t) // 2]
+                                     for n, t in enumerate(from_training(labels))]),
+         "no END is not finished"),
+        (with_sample(lambda labels: [f"{t} <unk>." for t in from_training(labels)]),
+         "Take their chances away"),
         (with_sample(lambda labels: [f"<start>{t}" for t in from_training(labels)]), "special"),
         (with_sample(lambda labels: [t * 4 for t in from_training(labels)]), "go on far"),
         (with_sample(written(add_one, rng)), "go on far"),

@@ -160,6 +160,19 @@ def moved_together(images, rng):
     return np.roll(images, step, axis=(1, 2))
 
 
+def turned_by(degrees):
+    def augment(images, rng):
+        angles = rng.uniform(-degrees, degrees, size=len(images))
+        pairs = zip(images, angles, strict=True)
+        return np.stack([ndimage.rotate(x, a, reshape=False, order=1) for x, a in pairs])
+
+    return augment
+
+
+def turned_together(images, rng):
+    return ndimage.rotate(images, rng.uniform(-10, 10), axes=(1, 2), reshape=False, order=1)
+
+
 def rows(images):
     return np.asarray(images).reshape(len(images), -1)
 
@@ -225,6 +238,9 @@ REPEATED = [0.929, 0.948, 0.922, 0.926, 0.928]
 AUGMENTED = [0.92, 0.933, 0.929, 0.922, 0.93]
 SYNTHETIC = [0.911, 0.935, 0.905, 0.911, 0.909]
 BASELINE = {"real": REAL, "repeated": REPEATED, "augmented": AUGMENTED}
+
+
+PERFECT = {name: [1.0] * 5 for name in (*BASELINE, "synthetic")}  # of pictures without a doubt
 
 
 def without(rows_, *names):
@@ -519,6 +535,7 @@ RIGHT = {
         {name: np.array(row) for name, row in BASELINE.items()},
         {name: torch.tensor(row) for name, row in BASELINE.items()},
         BASELINE | {"repeated": REAL, "mirrored": [0.1]},
+        PERFECT,
     ],
     "generator.sample": [
         with_few(gaussian()),
@@ -560,6 +577,7 @@ RIGHT = {
         changed_gains(lambda mean, error: [round(mean, 4), round(error, 4)]),
         make_report(rows={name: np.array(row) for name, row in BASELINE.items()}),
         make_report(seeds=(7, 8, 9, 1, 2)),
+        make_report(rows=PERFECT),
     ],
 }
 
@@ -587,6 +605,7 @@ WRONG = {
         (lambda *given: tuple(side + 1 for side in split(*given)), "1 to 125"),
         (lambda *given: tuple(side / 7 for side in split(*given)), "whole number"),
         (lambda *given: split(*given)[0], "expected 2 results"),
+        (lambda *given: tuple(map(set, split_in_lists(*given))), "the few: a set"),
         (
             split_with(lambda here, k, rng: here[int(rng.integers(len(here) - k + 1)) :][:k]),
             "side by side",
@@ -612,6 +631,9 @@ WRONG = {
         (lambda images, rng: moved(images, rng, degrees=50), "a large angle"),
         (lambda images, rng: 1 - moved(images, rng), "black and white"),
         (moved_together, "varied alike"),
+        (turned_together, "varied alike"),
+        (turned_by(2), "by half a pixel"),
+        (lambda images, rng: (255 * moved(images, rng)).astype("uint8"), "bytes"),
         (moved_in_place, "changes the pictures"),
         (lambda images, rng: moved(images, rng)[::-1], "another order"),
         (lambda images, rng: rng.permutation(moved(images, rng)), "another order"),
@@ -743,6 +765,8 @@ WRONG = {
         (of_differences(np.mean, lambda d: d.var(ddof=1)), "the variance"),
         (of_differences(np.mean, lambda d: d.var(ddof=1) / len(d)), "the root is missing"),
         (of_differences(np.mean, lambda d: 2 * standard_error(d)), "twice"),
+        (of_differences(np.mean, lambda d: 1.96 * standard_error(d)), "1.96 standard errors"),
+        (lambda a, b: (a.mean() - b.mean(), standard_error(b)), "accuracy without"),
         (of_differences(np.max, standard_error), "best seed"),
         (lambda a, b: (a.max() - b.max(), standard_error(a - b)), "luck against luck"),
         (of_differences(np.median, standard_error), "median"),
