@@ -33,6 +33,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import measures  # noqa: E402
+import notebook_files  # noqa: E402
 
 HEADING = """\
 Data: {data}. {cores} CPU cores. Each column of seconds is a training of its own length, so that
@@ -128,11 +129,8 @@ class Notebook:
     """The cells of a notebook that its main training and its measures need."""
 
     def __init__(self, path: Path, seed: int | None = None) -> None:
-        cells = [
-            "".join(cell["source"])
-            for cell in json.loads(path.read_text("utf-8"))["cells"]
-            if cell["cell_type"] == "code" and "colab" not in cell["metadata"].get("tags", [])
-        ]
+        notebook = json.loads(path.read_text("utf-8"))
+        cells = ["".join(cell["source"]) for cell in notebook_files.own_codes(notebook)]
         if seed is not None:
             cells = [set_number(code, "seed", seed) for code in cells]
         main = [i for i, code in enumerate(cells) if "history" in Names(ast.parse(code)).defined]

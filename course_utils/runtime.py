@@ -1,6 +1,7 @@
 """Seeds, devices, versions, memory: what a lesson stands on."""
 
 import contextlib
+import errno
 import os
 import platform
 import random
@@ -15,9 +16,11 @@ from course_utils import __version__
 from course_utils.plots import in_kernel
 
 __all__ = [
+    "append_line",
     "check",
     "course_folder",
     "device",
+    "own_file",
     "peak_memory",
     "reads_first",
     "report",
@@ -153,6 +156,35 @@ def course_folder() -> Path:
     here = Path.cwd()
     course = (folder for folder in (here, *here.parents) if (folder / "exercises").is_dir())
     return next(course, here)
+
+
+def own_file(name: str, variable: str) -> Path:
+    """Return a learner's own file: where `variable` says, else in the course's folder."""
+    if chosen := os.environ.get(variable):
+        return Path(chosen).expanduser()
+    return course_folder() / name
+
+
+def append_line(path: Path, line: str) -> None:
+    """Write a line at the end of a file, and lose none that is there.
+
+    It is written in one piece, so two notebooks may write at once. A last line that has no end,
+    because a kill cut it short or an editor left it so, is ended first.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+b", buffering=0) as file:
+        begin = ""
+        if size := file.seek(0, os.SEEK_END):
+            file.seek(size - 1)
+            begin = "" if file.read(1) == b"\n" else "\n"
+        content = f"{begin}{line}\n".encode()
+        if file.write(content) < len(content):  # the disk took a part of it
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def peak_memory() -> float:

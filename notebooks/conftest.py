@@ -25,6 +25,7 @@ from nbval.plugin import IPyNbCell
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import measures  # noqa: E402
+import notebook_files  # noqa: E402
 
 collect_ignore = ["START.ipynb"]  # no lesson: written anew at each start
 
@@ -145,7 +146,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         text = "".join(
             output.get("text", "") for output in outputs if output.get("name") == "stdout"
         )
-        item.user_properties.append(("measures", measures.read(text)))
+        if notebook_files.is_own(item.cell):
+            item.user_properties.append(("measures", measures.read(text)))
 
 
 class Budgets:
@@ -171,7 +173,7 @@ class Budgets:
         if report.when == "call":
             cost.training_seconds += report.duration * noted.get("training", False)
             cost.peak_gib = max(cost.peak_gib, noted.get("peak_gib", 0))
-            cost.measures = noted.get("measures", {})  # the last cell's are those that stay
+            cost.measures = noted.get("measures", cost.measures)  # the last cell's stay
 
     def verdict(self, cost: Cost) -> str:
         """Say how a notebook stands with its budgets: "ok", or what it exceeds."""

@@ -71,6 +71,7 @@ def course(root: Path, **notebooks: list[str]) -> Path:
     for name, codes in notebooks.items():
         cells = [new_code_cell(code) for code in codes]
         cells[0].metadata["tags"] = ["colab"]
+        cells.append(new_code_cell("0 / 0", metadata={"tags": ["feedback"]}))
         (root / "notebooks" / name).mkdir(parents=True)
         path = root / "notebooks" / name / f"{name}.ipynb"
         nbformat.write(new_notebook(cells=cells), path)

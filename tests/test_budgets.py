@@ -51,6 +51,7 @@ def execute(folder: Path, *options: str, **notebooks: list[str]) -> subprocess.C
     for name, sources in notebooks.items():
         cells = [new_code_cell(source) for source in sources]
         cells[-1].metadata["tags"] = ["training"]
+        cells.append(new_code_cell("print()", metadata={"tags": ["feedback"]}))  # no lesson's own
         nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-rA"]
     command += ["-p", "no:cacheprovider", *options]
@@ -102,7 +103,7 @@ def test_going_beyond_a_budget_fails(tmp_path):
     (tmp_path / "measured.json").write_text("old")
     options = ["--measured-to=measured.json", "--budget-seconds=1", "--budget-gib=0.2"]
     result = execute(tmp_path, *options, trains=["1", f"{TRAINS}\n{MEASURES}"])
-    assert result.returncode == 1 and "2 passed" in result.stdout
+    assert result.returncode == 1 and "3 passed" in result.stdout
     assert "beyond the budget of 1 s of training" in result.stdout
     assert "beyond the budget of 0.2 GiB of memory" in result.stdout
     assert (tmp_path / "measured.json").read_text() == "old"
@@ -134,6 +135,6 @@ def test_a_dead_kernel_is_not_waited_for(tmp_path):
 
 def test_a_last_cell_without_measures_fails(tmp_path):
     result = execute(tmp_path, "--measured-to=measured.json", trains=[MEASURES, "print('good')"])
-    assert result.returncode == 1 and "2 passed" in result.stdout
+    assert result.returncode == 1 and "3 passed" in result.stdout
     assert "the last cell printed no measures" in result.stdout
     assert not (tmp_path / "measured.json").exists()

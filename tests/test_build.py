@@ -174,13 +174,13 @@ def test_each_track_gets_its_own_cells(built):
 
 def test_outputs_are_static_and_final(built):
     notebook = read(built)
-    assert [o.output_type for o in notebook.cells[-5].outputs] == ["stream", *2 * ["display_data"]]
-    assert text_of(notebook, -4) == "100 %\ntrained, still"
+    assert [o.output_type for o in notebook.cells[-6].outputs] == ["stream", *2 * ["display_data"]]
+    assert text_of(notebook, -5) == "100 %\ntrained, still"
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in codes] == list(range(1, len(codes) + 1))
     outputs = json.dumps([cell.outputs for cell in codes])
     assert "widget" not in outputs and "transient" not in outputs
-    assert codes[-1].outputs[0].execution_count == len(codes)
+    assert codes[-2].outputs[0].execution_count == len(codes) - 1
     assert set(notebook.metadata) == {"course", "kernelspec", "language_info"}
     assert notebook.metadata.language_info == {"name": "python"}
 
@@ -241,7 +241,23 @@ def test_colab_cell_installs_on_colab_and_only_there(built, monkeypatch, request
 def test_lesson_without_tags_gives_both_notebooks(built):
     for track in ("pytorch", "keras"):
         file = built / "notebooks" / "02_plain" / f"02_plain_{track}.ipynb"
-        assert len(nbformat.read(file, as_version=4).cells) == 3
+        assert len(nbformat.read(file, as_version=4).cells) == 4
+
+
+def test_a_line_of_feedback_ends_the_lesson_and_is_no_result_of_it(built, course, monkeypatch):
+    *_, seven, line, go_on = read(built).cells
+    assert seven.source == "7 * 6" and go_on.source.startswith("**Go on**")
+    assert line.metadata.tags == ["feedback"]
+    assert 'feedback.write("01_tiny_keras", "")' in line.source
+    assert line.outputs == []  # though it was executed, and says what to do
+    assert notebook_files.own_codes(read(built))[-1] == seven
+    # What was built before there was this cell gets it without an execution.
+    older = read(course)
+    del older.cells[-2]
+    path(course).write_bytes(notebook_files.to_bytes(older))
+    monkeypatch.setattr(notebook_files, "execute", lambda *_: pytest.fail("executed"))
+    assert build.main([], course) == 0
+    assert path(course).read_bytes() == path(built).read_bytes()
 
 
 def test_map_and_start_page(built):
@@ -486,7 +502,7 @@ def say(monkeypatch, text, name="stdout"):
 
 def give(monkeypatch, *outputs):
     def execute(notebook, folder):
-        notebook_files.executed_cells(notebook)[0].outputs = copy.deepcopy(list(outputs))
+        notebook_files.own_codes(notebook)[0].outputs = copy.deepcopy(list(outputs))
         return []
 
     monkeypatch.setattr(notebook_files, "execute", execute)

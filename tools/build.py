@@ -52,6 +52,12 @@ import sys
 
 if "google.colab" in sys.modules and importlib.util.find_spec("course_utils") is None:
     %pip install --quiet --no-deps faker "{address}/archive/main.zip\""""
+FEEDBACK_CELL = """\
+# For whoever teaches this: what helped, and what did not? One line between the last quotes.
+# It is kept in a file of yours. Nothing is sent anywhere.
+from course_utils import feedback
+
+feedback.write("{notebook}", "")"""
 START = """\
 # Generative Models, Built Twice
 
@@ -371,8 +377,11 @@ def front(course: Course, name: str, track: str, other: str) -> list[NotebookNod
 
 
 def end(course: Course, name: str, track: str) -> list[NotebookNode]:
-    """Write the cell that follows the last one: where to go on."""
-    ways, here = [], course.notebook(name, track).parent
+    """Write the cells that follow the last one: a line for the instructor; where to go on."""
+    path = course.notebook(name, track)
+    line = FEEDBACK_CELL.format(notebook=path.stem)
+    cells = [new_code_cell(line, metadata={"tags": ["feedback"]})]
+    ways, here = [], path.parent
     if (exercises := course.exercises(name, track)).exists():
         ways.append(
             f"[the exercises of this lesson, which check themselves]({relative(exercises, here)})"
@@ -381,7 +390,9 @@ def end(course: Course, name: str, track: str) -> list[NotebookNode]:
     for lesson in names[names.index(name) + 1 :][:1]:
         way = relative(course.notebook(lesson, track), here)
         ways.append(f"[{course.titles[lesson]}]({way})")
-    return [new_markdown_cell(f"**Go on**: {'; then '.join(ways)}.")] if ways else []
+    if ways:
+        cells.append(new_markdown_cell(f"**Go on**: {'; then '.join(ways)}."))
+    return cells
 
 
 def show_result(notebook: NotebookNode, executed: NotebookNode) -> None:

@@ -39,6 +39,10 @@ KERNEL = {
 # An execution is of the whole notebook: no interrupt is held back, no checkpoint gone on from.
 WHOLE = {"COURSE_RAISE_INTERRUPT": "1", "COURSE_CHECKPOINTS": ""}
 
+# Tags of the cells that the build puts around the author's: the installation on Colab, and the line
+# for the instructor. They are the same in every notebook, and no result of it.
+FRAME = {"colab", "feedback"}
+
 Problem = tuple[int, str]  # line in the source, and what to do about what is wrong there
 
 
@@ -54,17 +58,18 @@ def set_ids(notebook: NotebookNode) -> None:
         cell.id = digest([*content, seen[content]])[:12]
 
 
-def executed_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    """Select the code cells that have outputs: all but those that do something on Colab only."""
-    return [
-        cell
-        for cell in notebook.cells
-        if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", [])
-    ]
+def is_own(cell: dict) -> bool:
+    """Tell whether a cell is the author's, and none that the build puts around the author's."""
+    return FRAME.isdisjoint(cell["metadata"].get("tags", []))
+
+
+def own_codes(notebook: dict) -> list:
+    """Select the author's code cells: those that have outputs, of which the last has measures."""
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and is_own(cell)]
 
 
 def hashes(notebook: NotebookNode) -> dict[str, str]:
-    cells = executed_cells(notebook)
+    cells = own_codes(notebook)
     return {
         "code_hash": digest([cell.source for cell in cells]),
         "outputs_hash": digest([cell.outputs for cell in cells]),
@@ -77,7 +82,7 @@ def adopt_outputs(notebook: NotebookNode, old: NotebookNode | None) -> bool:
         return False
     if hashes(old)["code_hash"] != hashes(notebook)["code_hash"]:
         return False
-    for cell, before in zip(executed_cells(notebook), executed_cells(old), strict=True):
+    for cell, before in zip(own_codes(notebook), own_codes(old), strict=True):
         cell.outputs = before.outputs
     return True
 
@@ -114,7 +119,8 @@ def finish(notebook: NotebookNode) -> NotebookNode:
     for number, cell in enumerate(codes, 1):
         cell.execution_count = number
         cell.metadata.pop("execution", None)
-        cell.outputs = [output for output in cell.outputs if not is_bare_widget(output)]
+        kept = cell.outputs if is_own(cell) else []
+        cell.outputs = [output for output in kept if not is_bare_widget(output)]
         for output in cell.outputs:
             output.pop("transient", None)
             output.get("data", {}).pop(WIDGET, None)

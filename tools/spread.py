@@ -18,6 +18,7 @@ from pathlib import Path
 
 import measures
 import nbformat
+import notebook_files
 from check import ONE_THREAD, ROOT
 from nbclient import NotebookClient
 
@@ -36,7 +37,7 @@ def measure(path: Path, seed: int) -> tuple[str, dict[str, float]]:
         resources={"metadata": {"path": str(path.parent)}},
     )
     client.execute(env={**os.environ, **ONE_THREAD})
-    *_, last, name = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    last, name = notebook_files.own_codes(notebook)[-2:]
     texts = ["".join(o.text for o in c.outputs if o.get("name") == "stdout") for c in (last, name)]
     table = {title: value for title, (value, _) in measures.read(texts[0]).items()}
     if not table:

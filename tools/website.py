@@ -23,6 +23,7 @@ from pathlib import Path
 
 import jinja2
 import nbformat
+import notebook_files
 from build import ROOT, TRACKS, Course, Refusal, relative
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
@@ -128,7 +129,7 @@ class Site:
             if cell.cell_type == "markdown":
                 cell.source = self.relink(LAUNCH.sub("", cell.source), path)
                 yield cell
-            elif "colab" not in cell.metadata.get("tags", []):
+            elif notebook_files.is_own(cell):
                 yield from one_picture_each(cell, self.course.shown(path))
 
 

@@ -5,7 +5,6 @@ write at once, and a record that a kill has cut short costs nothing but itself.
 """
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -18,9 +17,7 @@ NAME = "progress.jsonl"
 
 def path() -> Path:
     """Return the file: where COURSE_PROGRESS says, else in the course's folder, else here."""
-    if chosen := os.environ.get("COURSE_PROGRESS"):
-        return Path(chosen).expanduser()
-    return runtime.course_folder() / NAME
+    return runtime.own_file(NAME, "COURSE_PROGRESS")
 
 
 def solved() -> set[str]:
@@ -48,8 +45,5 @@ def record(name: str) -> None:
     """
     if name in solved():
         return
-    line = json.dumps({"exercise": name, "when": time.strftime("%Y-%m-%d %H:%M")})
-    path().parent.mkdir(parents=True, exist_ok=True)
-    # The line's end comes first: it also ends a record that was cut short.
-    with open(path(), "ab", buffering=0) as file:
-        file.write(f"\n{line}".encode())
+    when = time.strftime("%Y-%m-%d %H:%M")
+    runtime.append_line(path(), json.dumps({"exercise": name, "when": when}))
