@@ -225,7 +225,7 @@ def test_what_cannot_be_kept_is_named():
 LESSONS = sorted(
     path
     for path in ROOT.glob("notebooks/*/*_*.ipynb")
-    if "checkpoint=checkpoint" in path.read_text("utf-8")
+    if " = Checkpoint(" in path.read_text("utf-8")
 )
 
 
