@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import re
 import subprocess
 import sys
-import threading
 import unicodedata
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_output
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -122,13 +120,18 @@ def test_glossary_is_in_order():
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The folder of the site, freshly built."""
-    folder = tmp_path_factory.mktemp("website") / "site"
-    command = [sys.executable, "tools/website.py", "--to", str(folder)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    assert run.stderr == ""
+def site(tmp_path_factory, worker_id):
+    """The folder of the site, freshly built, once for all processes of the test run."""
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+    folder = shared / "website" / "site"
+    with FileLock(shared / "website.lock"):
+        if not folder.exists():
+            command = [sys.executable, "tools/website.py", "--to", str(folder)]
+            run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            assert run.returncode == 0, run.stderr
+            assert run.stderr == ""
     return folder
 
 
@@ -251,48 +254,19 @@ def test_a_lesson_can_be_launched_but_not_twice(soups):
 
 
 @pytest.fixture(scope="module")
-def address(site):
+def address(site, serve):
     """The address of a server that serves the site."""
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    handler = functools.partial(Handler, directory=site)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    return serve(site)
 
 
 @pytest.fixture
-def visit(browser, address):
+def visit(visit_alone, address):
     """Open a page in a context of its own; its `said` is all that went wrong."""
-    contexts = []
 
     def visit(path, **options):
-        contexts.append(browser.new_context(**{"viewport": SCREEN, **options}))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(10_000)
-        page.said = []
-        page.on("console", lambda m: m.type in ("error", "warning") and page.said.append(m.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("requestfailed", lambda r: is_lost(r) and page.said.append(f"failed: {r.url}"))
-        page.on("response", lambda r: r.status >= 400 and page.said.append(f"{r.status} {r.url}"))
-        page.on("request", lambda r: is_foreign(r.url) and page.said.append(f"foreign: {r.url}"))
-        page.goto(address + path)
-        return page
+        return visit_alone(address + path, **{"viewport": SCREEN, **options})
 
-    def is_lost(request):  # and not given up, because the next page was opened meanwhile
-        return request.failure != "net::ERR_ABORTED"
-
-    def is_foreign(url):
-        return not url.startswith((address, "data:", "blob:"))
-
-    yield visit
-    for context in contexts:
-        assert context.pages[0].said == []
-        context.close()
+    return visit
 
 
 @pytest.mark.slow

@@ -3,8 +3,9 @@
 tools/website.py runs Sphinx, and adds the repository's address and the names of the tracks.
 """
 
+from build import Refusal
 from docutils.nodes import SkipNode
-from math_core import LatexError, LatexToMathML
+from mathml import mathml
 from sphinx.errors import SphinxError
 from sphinx.util.nodes import get_node_source
 
@@ -43,19 +44,15 @@ html_theme_options = {
     "extra_footer": "Code under the MIT License; prose and figures under CC BY 4.0.",
 }
 
-TO_MATHML = LatexToMathML(fancy_error=False)
-
 
 def visit_formula(translator, node):
     """Write a formula as MathML, which browsers show without a script."""
     block = node.tagname == "math_block"
-    text = node.astext()
     try:
-        formula = TO_MATHML.convert_with_local_state(text, displaystyle=block)
-    except LatexError as error:
+        formula = mathml(node.astext(), block)
+    except Refusal as refusal:
         where = get_node_source(node) or translator.builder.current_docname
-        message = f"{where}: the formula {text} cannot be written as MathML: {error}"
-        raise SphinxError(message) from error
+        raise SphinxError(f"{where}: {refusal}") from refusal
     kind = "div" if block else "span"
     translator.body.append(f'<{kind} class="math notranslate">{formula}</{kind}>')
     translator.body.append("\n" * block)
