@@ -3,8 +3,10 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 NAMES ?=
+LEARNERS ?= 30
+OPTIONS ?=
 
-.PHONY: help lab test test-fast test-backends test-colab test-newest test-binder notebooks budgets measured benchmark site author clean
+.PHONY: help lab test test-fast test-backends test-colab test-newest test-binder notebooks budgets measured benchmark weights site slides hub-load author clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## *' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -45,8 +47,17 @@ measured: author  ## take over minutes, memory and quality of the last `make tes
 benchmark: author  ## images per second and quality after 30, 60 and 120 s; 5 minutes a notebook
 	@$(RUN) benchmarks/benchmark.py $(NAMES)
 
+weights: author  ## weights for who comes late, by running the main trainings; all or NAMES="02"
+	@$(RUN) tools/train_weights.py $(NAMES)
+
 site: author  ## the website, in build/site, from the notebooks as they are
 	@$(RUN) tools/website.py
+
+slides: author  ## the slides, in build/slides, from the notebooks as they are; all or NAMES="02"
+	@$(RUN) tools/slides.py $(NAMES)
+
+hub-load: author  ## LEARNERS=30 on a JupyterHub on this machine: their times and memory; Linux
+	@$(RUN) tools/hub_load.py --learners $(LEARNERS) $(OPTIONS)
 
 author:
 	@$(PYTHON) tools/install.py --extras author,jax

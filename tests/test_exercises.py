@@ -1,11 +1,8 @@
-"""The sources of the exercises, what is built from them, and their way through nbgrader."""
+"""The sources of the exercises, and what is built from them."""
 
 from __future__ import annotations
 
-import csv
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -154,62 +151,3 @@ def test_a_solution_in_a_cell_that_is_no_answer_is_refused(tmp_path):
     source.write_text(f"# 01 · Tiny\n\n```python\n{exercises.BEGIN}\n{exercises.END}\n```\n")
     _, problems = exercises.read(tmp_path, "01_tiny")
     assert any("not tagged" in text for _, text in problems)
-
-
-# ------------------------------------------------------------------ nbgrader
-
-
-def nbgrader(folder, *arguments):
-    command = [sys.executable, "-m", "nbgrader", *arguments]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it calls `alembic`
-    environment = {**os.environ, "PATH": path}
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr[-3000:]
-
-
-def submit(folder, student, assignment, solved):
-    """Put a release into a student's hands, with the solutions of the first `solved` exercises."""
-    given = nbformat.read(folder / "release" / assignment / f"{assignment}.ipynb", as_version=4)
-    source = nbformat.read(folder / "source" / assignment / f"{assignment}.ipynb", as_version=4)
-    solutions = {
-        cell.metadata.nbgrader.grade_id: cell.source
-        for cell in source.cells
-        if "nbgrader" in cell.metadata
-    }
-    order = [cell.metadata.nbgrader.grade_id for cell in given.cells if is_graded(cell)]
-    for cell in given.cells:
-        mark = cell.metadata.get("nbgrader", {})
-        if mark.get("solution") and mark["grade_id"].rpartition("-answer-")[0] in order[:solved]:
-            cell.source = solutions[mark["grade_id"]]
-    path = folder / "submitted" / student / assignment / f"{assignment}.ipynb"
-    path.parent.mkdir(parents=True)
-    nbformat.write(given, path)
-    return order
-
-
-def is_graded(cell):
-    return cell.metadata.get("nbgrader", {}).get("grade", False)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_two_submissions_get_the_marks_they_deserve(tmp_path):
-    assignment = "01_gan_pytorch"
-    assert exercises.main(["01", "--graded", str(tmp_path)], ROOT) == 0
-    nbgrader(tmp_path, "generate_assignment", assignment, "--create")
-    released = (tmp_path / "release" / assignment / f"{assignment}.ipynb").read_text("utf-8")
-    assert "SOLUTION" not in released and "HIDDEN" not in released
-    order = submit(tmp_path, "diligent", assignment, solved=99)
-    submit(tmp_path, "half", assignment, solved=4)
-    for command in ("autograde", "generate_feedback"):
-        nbgrader(tmp_path, command, assignment, "--force")
-    nbgrader(tmp_path, "export")
-    with open(tmp_path / "grades.csv") as file:
-        rows = {row["student_id"]: row for row in csv.DictReader(file)}
-    worth = [len(checks.find(name.replace("-", ".", 1)).parts) for name in order]
-    assert len(order) == len(checks.exercises("01"))
-    assert float(rows["diligent"]["score"]) == float(rows["diligent"]["max_score"]) == sum(worth)
-    assert float(rows["half"]["score"]) == sum(worth[:4])
-    for student in ("diligent", "half"):
-        page = tmp_path / "feedback" / student / assignment / f"{assignment}.html"
-        assert "right." in page.read_text("utf-8")

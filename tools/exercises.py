@@ -44,6 +44,7 @@ NBGRADER = f"""\
 # Written by tools/exercises.py: the settings of nbgrader for this course.
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "built_twice"
+c.CourseDirectory.student_id = "*"  # all of them, also where the hub's settings name one
 c.ClearSolutions.code_stub = {{"python": "{STUB}"}}
 c.Execute.timeout = 120
 """
