@@ -79,7 +79,7 @@ def notebooks(name: str, paths: list[str], *options: str, **environment: str) ->
 
 def stages(what: str) -> list[Stage]:
     two_at_once = ["-n", "2", "--dist", "loadscope"]
-    unit_tests = module("pytest", "--quiet", "-n", "2", "--dist", "worksteal")
+    unit_tests = module("pytest", "--quiet", "-n", "2", "--dist", "worksteal", "--durations=15")
     learner = {"COURSE_PROGRESS": str(ROOT / "build" / "progress.jsonl")}  # not the author's own
     exercises = notebooks("exercises", ["exercises"], *two_at_once, **ONE_THREAD, **learner)
     no_budgets = ["--budget-seconds=inf", "--budget-gib=inf"]
