@@ -118,6 +118,8 @@ class Kernel:
         for message in self.answers(self.begin(code), seconds):
             if message["msg_type"] == "error":
                 raise Failure("\n".join(message["content"]["traceback"]))
+            if message["content"].get("status") == "aborted":
+                raise Failure(f"the kernel has not run this cell: {code}")
             if message["msg_type"] in ("stream", "display_data", "execute_result"):
                 outputs.append(message["content"])
         return outputs
@@ -126,7 +128,8 @@ class Kernel:
         """Send a cell, and do not wait; return what `answers` knows it by."""
         identity = uuid.uuid4().hex
         header = {"msg_id": identity, "msg_type": "execute_request", "version": "5.3"}
-        content = {"code": code, "silent": False, "store_history": True, "stop_on_error": True}
+        # A kernel that stops on an error drops, for a moment, what comes next: here nothing waits.
+        content = {"code": code, "silent": False, "store_history": True, "stop_on_error": False}
         request = {
             "channel": "shell",
             "header": {**header, "session": self.id, "username": ""},
