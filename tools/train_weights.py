@@ -48,7 +48,9 @@ class Recording(Checkpoint):
 
 
 def run(path: Path, record: bool = False, measure: bool = True) -> Checkpoint:
-    """Run the training and the last cell with what they need; return what begins the training.
+    """Run the training, and with `measure` all before it and the last cell with what that needs.
+
+    Returns what the training began with, a `CourseRun` or a `Recording`.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ def run(path: Path, record: bool = False, measure: bool = True) -> Checkpoint:
     record
         Train and record, instead of taking the course's run.
     measure
-        Run the last cell too.
+        Run the last cell too; else only what the training needs.
 
     Raises
     ------
@@ -139,8 +141,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.exit(f"There is no notebook of these names: {', '.join(options.names)}.")
     failed = []
     # On a CPU, for the steps that a learner on a CPU takes; each training from its start.
-    settings = {"CUDA_VISIBLE_DEVICES": "", "COURSE_CHECKPOINTS": "", "MPLBACKEND": "agg"}
-    environment = {**os.environ, **settings, "COURSE_RAISE_INTERRUPT": "1"}
+    settings = {**notebook_files.WHOLE, "CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "agg"}
+    environment = {**os.environ, **settings}
     for path in paths:
         print(f"=== {path.stem}", flush=True)
         command = [sys.executable, __file__, "--one", str(path)] + ["--check"] * options.check
