@@ -21,7 +21,6 @@ import ast
 import contextlib
 import functools
 import io
-import json
 import math
 import os
 import re
@@ -129,8 +128,7 @@ class Notebook:
     """The cells of a notebook that its main training and its measures need."""
 
     def __init__(self, path: Path, seed: int | None = None) -> None:
-        notebook = json.loads(path.read_text("utf-8"))
-        cells = ["".join(cell["source"]) for cell in notebook_files.own_codes(notebook)]
+        cells = notebook_files.read_own_codes(path)
         if seed is not None:
             cells = [set_number(code, "seed", seed) for code in cells]
         main = [i for i, code in enumerate(cells) if "history" in Names(ast.parse(code)).defined]
@@ -227,8 +225,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     print(f"| {' | '.join(['notebook', 'images per second', 'measure', *marks, 'real images'])} |")
     print("|" + " --- |" * (len(marks) + 4), flush=True)
     failed = 0
-    patterns = [f"notebooks/*/{name}*.ipynb" for name in options.names or [""]]
-    for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
+    for path in notebook_files.find(root, options.names):
         command = [sys.executable, __file__, "--one", str(path)]
         command += ["--seconds", *map(str, options.seconds)]
         command += [] if options.seed is None else ["--seed", str(options.seed)]

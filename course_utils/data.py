@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from course_utils import downloads
+
 NAMES = ("mnist", "fashion_mnist", "digits", "folder", "names", "reviews")
 
 
@@ -279,14 +281,13 @@ _SOURCES = {
         ),
     ),
 }
-_SECONDS = 4  # a server that has not answered by then counts as out of reach
 _given_up: set[str] = set()  # what this process has tried to download in vain
 
 
 def _local_files(name: str) -> list[Path]:
     """The files of a data set on this machine, verified; downloads those that are missing."""
     source = _SOURCES[name]
-    cache = _cache() / source.folder
+    cache = downloads.cache() / source.folder
     found = {file: _given(name, file) for file in source.md5}
     missing = [
         file
@@ -296,12 +297,6 @@ def _local_files(name: str) -> list[Path]:
     if missing:
         _download(name, missing, cache)
     return [path or cache / file for file, path in found.items()]
-
-
-def _cache() -> Path:
-    import pooch
-
-    return Path(pooch.os_cache("generative-models-built-twice"))
 
 
 def _md5(path: Path) -> str | None:
@@ -340,74 +335,21 @@ def _given(name: str, file: str) -> Path | None:
 
 def _download(name: str, files: list[str], folder: Path) -> None:
     """Fetch and verify files, each from the first mirror that has it whole."""
-    import zipfile
-    import zlib
-
-    import pooch
-
     source = _SOURCES[name]
-    reason: Exception | str = "none of them answered"
-    mirrors = [] if name in _given_up else _answering(source.mirrors, files[0])
+    mirrors = [] if name in _given_up else downloads.answering(source.mirrors, files[0])
     if mirrors:
         print(f"Downloading {source.title} ({source.megabytes} MB), once.")
-    pooch.get_logger().setLevel("ERROR")  # its messages name folders of this machine
-    fetch = pooch.HTTPDownloader(timeout=(_SECONDS, 20))
-
-    def downloader(url: str, target: str, asker: pooch.Pooch) -> None:
-        fetch(url, target, asker)
-        if member := url.partition("#")[2]:
-            with zipfile.ZipFile(target) as archive:
-                content = archive.read(member)
-            Path(target).write_bytes(content)
-
     for file in files:
-        for mirror in mirrors:
-            try:
-                # Writes to a temporary file, and moves it only when its sum is right.
-                pooch.retrieve(
-                    mirror + file, f"md5:{source.md5[file]}", file, folder, downloader=downloader
-                )
-                break
-            # Connection, HTTP status, disk; a wrong sum; a damaged archive or another one.
-            except (OSError, ValueError, zipfile.BadZipFile, zlib.error, KeyError) as error:
-                reason = error
-        else:
+        try:
+            downloads.fetch(folder / file, f"md5:{source.md5[file]}", mirrors, file)
+        except ConnectionError as reason:
             raise ConnectionError(
                 f"{source.title} is not on this machine, and {file} cannot be downloaded from any "
                 f"of its {len(source.mirrors)} mirrors ({reason}). Connect this machine to the "
                 f"internet once and try again, or set COURSE_DATA to a folder that has "
                 f"{source.folder}/{file} and the other official files, which "
                 f"{source.mirrors[0].partition('#')[0]} offers."
-            )
-
-
-def _answering(mirrors: tuple[str, ...], file: str) -> list[str]:
-    """The mirrors that answer within `_SECONDS`, in their order.
-
-    Looking up a host's name has no time limit of its own, and takes half a minute on some
-    machines that are offline. So all are asked at once, in threads that nobody waits for.
-    """
-    from threading import Thread
-    from time import monotonic
-
-    import requests
-
-    answered = set()
-
-    def ask(mirror: str) -> None:
-        try:
-            requests.head(mirror + file, timeout=_SECONDS)
-            answered.add(mirror)
-        except OSError:
-            pass
-
-    threads = [Thread(target=ask, args=[mirror], daemon=True) for mirror in mirrors]
-    end = monotonic() + _SECONDS
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0, end - monotonic()))
-    return [mirror for mirror in mirrors if mirror in answered]
+            ) from None
 
 
 # MNIST and Fashion-MNIST: four files each -------------------------------------------------------

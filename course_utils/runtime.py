@@ -29,7 +29,7 @@ __all__ = [
 
 GIB = 2**30
 NEEDED_MEMORY = 1.5  # GiB: what a lesson may take at its peak
-NEEDED_DISK = 2.0  # GiB: data, executed notebooks, and room to breathe
+NEEDED_DISK = 0.5  # GiB: data, executed notebooks, checkpoints, and room to breathe
 FRAMEWORKS = ("torch", "keras", "tensorflow", "jax")
 BACKENDS = ("torch", "tensorflow", "jax")  # Keras needs one of them
 # The same library under several names; the first one installed counts.
@@ -168,8 +168,9 @@ def own_file(name: str, variable: str) -> Path:
 def append_line(path: Path, line: str) -> None:
     """Write a line at the end of a file, and lose none that is there.
 
-    It is written in one piece, so two notebooks may write at once. A last line that has no end,
-    because a kill cut it short or an editor left it so, is ended first.
+    It is written in one piece, so two notebooks may write at once; on Windows, which seeks the end
+    first, not in the very same moment. A last line that has no end, because a kill cut it short or
+    an editor left it so, is ended first.
 
     Raises
     ------
@@ -326,6 +327,13 @@ def memory() -> tuple[float, float]:
     return free / GIB, total / GIB
 
 
+def _held() -> float:
+    """Return the memory that this process holds now, in GiB."""
+    import psutil
+
+    return psutil.Process().memory_info().rss / GIB
+
+
 def _read(path: str) -> str:
     try:
         return Path(path).read_text().strip()
@@ -398,17 +406,18 @@ def _matplotlib_problems() -> list[str]:
 def _machine_problems() -> list[str]:
     problems = []
     free, total = memory()
-    if total and free < NEEDED_MEMORY:
+    # A lesson's peak is its whole kernel's: what this process holds by now is a part of it.
+    if total and free + (held := _held()) < NEEDED_MEMORY:
         problems.append(
-            f"{free:.1f} GiB of memory are free, a lesson needs up to {NEEDED_MEMORY}: close "
-            "other programs and shut down other notebooks (in JupyterLab: Kernel menu, "
-            "Shut Down All Kernels)."
+            f"{free:.1f} GiB of memory are free and {held:.1f} taken by this notebook, a lesson "
+            f"needs up to {NEEDED_MEMORY}: close other programs and shut down other notebooks "
+            "(in JupyterLab: Kernel menu, Shut Down All Kernels)."
         )
     if version("pooch") is None:
         return problems  # reported as missing
-    from course_utils import data
+    from course_utils import downloads
 
-    cache = data._cache()
+    cache = downloads.cache()
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=cache):

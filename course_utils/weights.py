@@ -1,6 +1,6 @@
-"""Weights from the course's own runs: for who comes late, or has no time for a training.
+"""Weights from the course's own runs: for those who come late, or have no time for a training.
 
-Of each lesson's main training the course keeps what later cells need: weights, history, looks. It
+Of each lesson's main training the course keeps what later cells need: weights, history, samples. It
 is a checkpoint like those of `checkpoints`, but a finished one that everybody shares: a
 `live.LiveView` that begins with it has arrived before the first step. ``make weights`` writes the
 files by running the lessons. They lie beside the notebooks; where only a notebook is open, as on
@@ -11,6 +11,7 @@ Arrays of two or more dimensions are kept in 16 bits, for half the size: a weigh
 statistics of batch norm, are small, and kept as they are.
 """
 
+import copy
 import hashlib
 import json
 import math
@@ -24,7 +25,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save as to_bytes
 
-from course_utils import data, runtime
+from course_utils import downloads, runtime
 from course_utils.checkpoints import Checkpoint, flatten, give, keras_variables, pack, take, unpack
 
 __all__ = ["CourseRun", "pack_run"]
@@ -119,7 +120,7 @@ class CourseRun(Checkpoint):
         """Give all parts their weights and return the state: step, history, samples, notes."""
         for path, part in self._parts.items():
             give(part, self._kept[path])
-        return self._state
+        return copy.deepcopy(self._state)  # the live view goes on with what it gets
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Do nothing: who trains on does not change what everybody shares."""
@@ -199,35 +200,29 @@ def locate(file: str, expected: str) -> Path:
                 return path
             raise ValueError(
                 f"{path} is damaged or of another version: its SHA-256 sum is {found}, expected "
-                f"{expected}. Delete it, and the course downloads it; or, where the course is a "
-                f"Git repository, bring both up to date: git pull, git checkout {file}"
+                f"{expected}. Bring this notebook and course_utils to the same version: git pull, "
+                f"git checkout {file}; on a hub let course_utils be installed again. Or delete the "
+                "file, and the course downloads it. Or train: late = False."
             )
     return download(file, expected)
 
 
 def download(file: str, expected: str) -> Path:
     """Return a file from the course's cache; what is not there, or damaged, is downloaded."""
-    import pooch
-
-    title, folder = Path(file).name, data._cache() / "weights"
-    if (path := folder / title).is_file() and sha256(path.read_bytes()) == expected:
-        return path
-    url, reason = f"{repository()}/raw/main/{file}", "no answer"
-    pooch.get_logger().setLevel("ERROR")  # its messages name folders of this machine
-    if data._answering((url,), ""):
+    path = downloads.cache() / "weights" / Path(file).name
+    if not path.is_file() or sha256(path.read_bytes()) != expected:
+        url = f"{repository()}/raw/main/{file}"
         try:
-            fetch = pooch.HTTPDownloader(timeout=(data._SECONDS, 20))
-            # Writes to a temporary file, and moves it only when its sum is right.
-            pooch.retrieve(url, f"sha256:{expected}", title, folder, downloader=fetch)
-            return path
-        except (OSError, ValueError) as error:
-            reason = str(error)
-    raise ConnectionError(
-        f"{title}, the weights of the course's own run, is not on this machine and cannot be "
-        f"downloaded from {url} ({reason}). Connect this machine to the internet and run this cell "
-        f"again; or set COURSE_DATA to a folder that has it as weights/{title}; or train: "
-        "late = False."
-    )
+            downloads.fetch(path, f"sha256:{expected}", downloads.answering([url]))
+        except ConnectionError as reason:
+            raise ConnectionError(
+                f"{path.name}, the weights of the course's own run, is not on this machine and "
+                f"cannot be downloaded from {url} ({reason}). Connect this machine to the internet "
+                "and run this cell again; if it is connected, course_utils may be older than the "
+                "weights: install it again, on Colab in a new runtime. Or set COURSE_DATA to a "
+                f"folder that has it as weights/{path.name}; or train: late = False."
+            ) from None
+    return path
 
 
 def repository() -> str:
@@ -267,9 +262,14 @@ def pack_run(name: str, state: Mapping[str, Any], parts: Mapping[str, Any]) -> d
     text = json.dumps(pack({"state": state, "parts": kept}, arrays))
     contents: list[dict[str, np.ndarray]] = [{}]
     room = MOST_BYTES - len(text) - 20_000  # and for the names and shapes of the arrays
+    if room < 0:
+        raise ValueError(
+            f"The history and notes of {name} alone are {len(text):,} bytes of text, at most "
+            f"{MOST_BYTES - 20_000:,} are meant: record fewer steps (record_every)."
+        )
     for key, array in arrays.items():
         if array.ndim > 1 and array.dtype.kind == "f":
-            array = halved(array)
+            array = halved(key, array)
         if array.nbytes > room:
             contents.append({})
             room = MOST_BYTES - 20_000
@@ -287,13 +287,13 @@ def pack_run(name: str, state: Mapping[str, Any], parts: Mapping[str, Any]) -> d
     return files
 
 
-def halved(array: np.ndarray) -> np.ndarray:
+def halved(name: str, array: np.ndarray) -> np.ndarray:
     """Return an array in 16 bits."""
     largest = np.finfo(np.float16).max
     if not (np.abs(array) <= largest).all():  # NaN neither
         raise ValueError(
-            f"An array of shape {array.shape} has values that 16 bits cannot hold: at most "
-            f"{largest:,.0f}, expected of weights and pictures. Has the training failed?"
+            f"{name}, an array of shape {array.shape}, has values that 16 bits cannot hold: at "
+            f"most {largest:,.0f}, expected of weights and pictures. Has the training failed?"
         )
     return array.astype(np.float16)
 

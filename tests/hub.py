@@ -79,6 +79,15 @@ def call(session: requests.Session, method: str, url: str, **options) -> request
     return response
 
 
+@contextlib.contextmanager
+def connected(what: str) -> Iterator[None]:
+    """Raise Failure where a websocket cannot be opened or used, or the other side closes it."""
+    try:
+        yield
+    except (websocket.WebSocketException, OSError, json.JSONDecodeError) as error:
+        raise Failure(f"{what}: {type(error).__name__}: {error}") from None
+
+
 def with_token(token: str) -> requests.Session:
     session = requests.Session()
     session.headers["Authorization"] = f"token {token}"
@@ -95,12 +104,13 @@ def publish(folder: Path) -> str:
             (course / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, course / name, follow_symlinks=False)
     author = ["-c", "user.name=author", "-c", "user.email=author@example.org"]
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull}  # which may want it signed
     for command in (
         ["init", "--quiet", "--initial-branch=main"],
         ["add", "--all", "--force"],
         [*author, "commit", "--quiet", "--no-verify", "--message=The course"],
     ):
-        subprocess.run(["git", *command], cwd=course, check=True)
+        subprocess.run(["git", *command], cwd=course, check=True, env=environment)
     return course.as_uri()
 
 
@@ -137,7 +147,8 @@ class Kernel:
             "metadata": {},
             "content": {**content, "user_expressions": {}, "allow_stdin": False},
         }
-        self.socket.send(json.dumps(request))
+        with connected("sending a cell"):
+            self.socket.send(json.dumps(request))
         return identity
 
     def answers(self, identity: str, seconds: float) -> Iterator[dict]:
@@ -145,10 +156,8 @@ class Kernel:
         awaited, until = {"execute_reply", "idle"}, time.monotonic() + seconds
         while awaited:
             self.socket.settimeout(max(until - time.monotonic(), 0.001))
-            try:
+            with connected(f"waiting {seconds} s for an answer"):
                 message = json.loads(self.socket.recv())
-            except websocket.WebSocketTimeoutException:
-                raise Failure(f"no answer within {seconds} s") from None
             state = message["content"].get("execution_state")
             if state in ("restarting", "dead"):
                 raise Failure(f"the kernel died and is {state}")
@@ -188,9 +197,10 @@ class Server:
         request = {"path": name, "type": "notebook", "name": name, "kernel": {"name": "python3"}}
         identity = self.api("POST", "sessions", json=request)["kernel"]["id"]
         address = f"{self.url.replace('http', 'ws', 1)}api/kernels/{identity}/channels"
-        connection = websocket.create_connection(
-            address, timeout=SECONDS, header=[f"Authorization: token {self.token}"]
-        )
+        with connected(address):
+            connection = websocket.create_connection(
+                address, timeout=SECONDS, header=[f"Authorization: token {self.token}"]
+            )
         try:
             yield Kernel(self, identity, connection)
         finally:

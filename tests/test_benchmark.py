@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import benchmark  # noqa: E402
+import notebook_files  # noqa: E402
 
 
 def test_names_are_found_in_the_order_of_use():
@@ -127,6 +128,14 @@ def test_what_cannot_be_run_is_said_and_the_others_go_on(tmp_path, capfd):
     assert "| 02_fixed |  | no line `steps = ...` says how long its training is |" in said
     assert re.search(r"03_broken failed:.*NameError: name 'undefined_name'", said, re.DOTALL)
     assert "| 04_good |  | Fréchet distance | 100.0 | 0.4 |" in said
+
+
+def test_names_that_no_notebook_has_are_named(tmp_path):
+    root = course(tmp_path, **{"01_a": MINI, "02_b": MINI})
+    found = [path.stem for path in notebook_files.find(root, ["02", "02_b"])]
+    assert found == ["02_b"] and len(notebook_files.find(root, [])) == 2
+    with pytest.raises(SystemExit, match="begins like this: 2, 03$"):
+        benchmark.main(["2", "01", "03"], root)
 
 
 def lessons() -> list[Path]:

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils import data
+from course_utils import data, downloads
 
 LINE = (
     "MNIST is not on this machine and cannot be downloaded: "
@@ -41,7 +41,7 @@ def this_machine_only(monkeypatch, tmp_path):
         return ask(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", local)
-    monkeypatch.setattr(data, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(downloads, "cache", lambda: tmp_path / "cache")
     monkeypatch.setattr(data, "_given_up", set())
     monkeypatch.delenv("COURSE_DATA", raising=False)
 
@@ -192,7 +192,7 @@ def test_dead_mirror_is_not_asked_for_files(mirrors, monkeypatch, server):
     source = mirrors("good")
     dead = dataclasses.replace(source, mirrors=(closed_port(), *source.mirrors))
     monkeypatch.setitem(data._SOURCES, "mnist", dead)
-    assert data._answering(dead.mirrors, "train-labels-idx1-ubyte.gz") == [server.url + "good/"]
+    assert downloads.answering(dead.mirrors, "train-labels-idx1-ubyte.gz") == [server.url + "good/"]
     assert len(data.load("mnist").images) == 300
 
 
@@ -223,9 +223,9 @@ def test_only_what_is_missing_is_downloaded(mirrors, server, tmp_path):
 PROCESS = """
 import dataclasses, sys, time
 from pathlib import Path
-from course_utils import data
+from course_utils import data, downloads
 mirror, cache, sums = sys.argv[1:]
-data._cache = lambda: Path(cache)
+downloads.cache = lambda: Path(cache)
 source = data._SOURCES["mnist"]
 md5 = dict(zip(source.md5, sums.split(","))) if sums else source.md5
 data._SOURCES["mnist"] = dataclasses.replace(source, mirrors=(mirror,), md5=md5)
@@ -287,9 +287,9 @@ def test_slow_name_look_up_does_not_hold_up(monkeypatch):
     import requests
 
     monkeypatch.setattr(requests, "head", lambda *args, **kwargs: time.sleep(5))
-    monkeypatch.setattr(data, "_SECONDS", 0.2)
+    monkeypatch.setattr(downloads, "SECONDS", 0.2)
     start = time.monotonic()
-    assert data._answering(("http://a/", "http://b/"), "file") == []
+    assert downloads.answering(("http://a/", "http://b/"), "file") == []
     assert time.monotonic() - start < 2
 
 

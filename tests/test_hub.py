@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -18,6 +19,7 @@ import yaml
 pytest.importorskip("jupyterhub", reason="JupyterHub is not installed (there is none for Windows)")
 
 import hub  # noqa: E402
+from jupyterhub.authenticators.shared import SharedPasswordAuthenticator  # noqa: E402
 from jupyterhub.spawner import LocalProcessSpawner  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 from traitlets.config.loader import PyFileConfigLoader  # noqa: E402
@@ -303,22 +305,50 @@ def test_the_chart_says_what_the_configuration_says():
 
 
 def test_images_and_readme_put_the_data_where_the_hub_looks(monkeypatch, tmp_path):
-    from course_utils import data
+    from course_utils import downloads
 
     monkeypatch.delenv("COURSE_DATA", raising=False)
     place = as_kubernetes(Config(), tmp_path).Spawner.environment["COURSE_DATA"]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if sys.platform == "linux":
-        assert data._cache().parent == tmp_path
+        assert downloads.cache().parent == tmp_path
     for name in ("README.md", "gpu.Dockerfile"):
         text = (FOLDER / name).read_text("utf-8")
-        assert f"mv /srv/{data._cache().name} {place}" in text
+        assert f"mv /srv/{downloads.cache().name} {place}" in text
         assert {"'mnist'", "'reviews'"} <= set(re.findall(r"'\w+'", text))
     appendix = (FOLDER / "appendix.Dockerfile").read_text("utf-8")
-    assert f'mv "${{HOME}}/.cache/{data._cache().name}" {place} ' in appendix
+    assert f'mv "${{HOME}}/.cache/{downloads.cache().name}" {place} ' in appendix
 
 
-def test_images_have_the_nbgitpuller_that_is_tested():
-    pinned = re.search(r"^nbgitpuller==.*", (ROOT / "constraints.txt").read_text("utf-8"), re.M)[0]
-    for name in ("appendix.Dockerfile", "gpu.Dockerfile"):
-        assert f" {pinned}" in (FOLDER / name).read_text("utf-8")
+def test_images_have_the_versions_that_are_tested():
+    constraints = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    texts = [
+        (FOLDER / name).read_text("utf-8") for name in ("appendix.Dockerfile", "gpu.Dockerfile")
+    ]
+    grading = (ROOT / "workshop" / "grading.md").read_text("utf-8")
+    pinned = set(re.findall(r"[a-z]+==\d[\d.]*\d", "".join([*texts, grading])))
+    assert {pin.partition("==")[0] for pin in pinned} == {"nbgitpuller", "nbgrader", "jupytext"}
+    assert pinned <= set(constraints)
+    assert all("nbgitpuller==" in text for text in texts)
+
+
+def test_on_kubernetes_nobody_gets_in_without_the_rooms_password():
+    config = Config(settings("values.yaml")["hub"]["config"])
+    assert config.JupyterHub.authenticator_class == "shared-password"
+
+    def let_in(name, password):
+        found = SharedPasswordAuthenticator(config=config)
+        answer = asyncio.run(
+            found.get_authenticated_user(None, {"username": name, "password": password})
+        )
+        return answer and answer["admin"]
+
+    room, own = "of this room", "of the instructor alone, 32 letters or more"
+    assert let_in("ada", room) is let_in("ada", "") is let_in("instructor", "") is None
+    given = config.SharedPasswordAuthenticator
+    text = (FOLDER / "README.md").read_text("utf-8")
+    for name, password in (("user_password", room), ("admin_password", own)):
+        assert f"--set hub.config.SharedPasswordAuthenticator.{name}=" in text
+        given[name] = password
+    assert let_in("ada", room) is False and let_in("ada", own) is None
+    assert let_in("instructor", own) is True and let_in("instructor", room) is None

@@ -10,7 +10,7 @@ from types import SimpleNamespace as Stub
 import numpy as np
 import pytest
 
-from course_utils import data, runtime
+from course_utils import downloads, runtime
 
 REQUIRED = ["numpy>=1.26", "matplotlib>=3.8", 'torch>=2.6; extra == "pytorch"']
 
@@ -170,7 +170,7 @@ def installed(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(downloads, "cache", lambda: tmp_path / "cache")
     return tmp_path
 
 
@@ -221,12 +221,25 @@ def test_old_python(installed, monkeypatch):
 
 def test_little_memory(installed, monkeypatch):
     monkeypatch.setattr(runtime, "memory", lambda: (0.4, 2.0))
-    only(runtime.check(), "0.4 GiB of memory are free")
+    monkeypatch.setattr(runtime, "_held", lambda: 1.0)
+    only(runtime.check(), "0.4 GiB of memory are free and 1.0 taken by this notebook")
+
+
+def test_what_a_lesson_holds_already_is_not_wanted_again(installed, monkeypatch):
+    monkeypatch.setattr(runtime, "memory", lambda: (1.4, 2.0))  # of a hub's 2, after the imports
+    monkeypatch.setattr(runtime, "_held", lambda: 0.4)
+    assert runtime.check() == []
+
+
+def test_what_a_process_holds():
+    here = runtime._held()
+    block = np.ones(2**25)  # a quarter of a GiB
+    assert runtime._held() - here == pytest.approx(block.nbytes / runtime.GIB, abs=0.05)
 
 
 def test_little_disk(installed, monkeypatch):
-    monkeypatch.setattr(runtime.shutil, "disk_usage", lambda path: Stub(free=2**29))
-    only(runtime.check(), "0.5 GiB of disk are free")
+    monkeypatch.setattr(runtime.shutil, "disk_usage", lambda path: Stub(free=2**28))
+    only(runtime.check(), "0.2 GiB of disk are free")
 
 
 def test_cache_that_cannot_be_written(installed, cache):

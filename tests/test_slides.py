@@ -52,6 +52,9 @@ def code(source: str, *tags: str, outputs=()):
     return new_code_cell(source, outputs=list(outputs), metadata={"tags": list(tags)})
 
 
+SVG = new_output(
+    "display_data", data={"image/svg+xml": "<svg/>"}, metadata={"image/svg+xml": {"alt": "a dot"}}
+)
 FIRST = text("# 01 · Tiny\n\nThe idea of it.\n\nYou will learn it.")
 FRONT = new_markdown_cell(
     "badges\n\n![The <result>](attachment:result.png)",
@@ -106,6 +109,9 @@ def test_a_deck_has_what_is_tagged_and_says_the_rest():
         (code("draw", "slide", outputs=[picture("")]), "a.ipynb: a picture has no alternative"),
         (code("x\n" * 17, "slide"), "a.ipynb: 17 lines of up to 1 letters .* begins: x"),
         (code("x", "fragment", outputs=[printed("é" * 93)]), "1 lines of up to 93 letters .* é"),
+        (code("draw", "slide", outputs=[SVG]), "a picture is image/svg.xml; slides show image/png"),
+        (text("## A\n\nshort\n\n### B\n\nshort", "slide"), "one heading.* ## A and ### B into"),
+        (text("## A\n\nshort", "fragment"), "a fragment none.* ## A into"),
     ],
 )
 def test_what_nobody_can_see_or_read_is_refused(cell, said):
@@ -120,10 +126,16 @@ def test_what_just_fits_is_taken():
     ]
 
 
-def test_a_lesson_without_a_result_is_refused():
-    notebook = new_notebook(cells=[FIRST, text("badges")])
-    with pytest.raises(build.Refusal, match='a.ipynb shows no result; tag a cell .* "result"'):
-        slides.make_deck(notebook, "Keras", "a.ipynb")
+@pytest.mark.parametrize(
+    "first, front, said",
+    [
+        (FIRST, text("badges"), 'a.ipynb shows no result; tag a cell .* "result"'),
+        (text("# 01 · Tiny"), FRONT, "a.ipynb has only a title"),
+    ],
+)
+def test_a_lesson_without_a_result_or_an_idea_is_refused(first, front, said):
+    with pytest.raises(build.Refusal, match=said):
+        slides.make_deck(new_notebook(cells=[first, front]), "Keras", "a.ipynb")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ import threading
 import tomllib
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
-from course_utils import data, live, weights
+from course_utils import data, downloads, live, weights
 from course_utils.live import LiveView
 from course_utils.weights import CourseRun
 
@@ -118,8 +120,8 @@ def course(tmp_path, monkeypatch):
     sums = tmp_path / "sums.json"
     sums.write_text("{}")
     monkeypatch.setattr(weights, "SUMS", sums)
-    monkeypatch.setattr(data, "_cache", lambda: tmp_path / "cache")
-    monkeypatch.setattr(data, "_SECONDS", 1)
+    monkeypatch.setattr(downloads, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(downloads, "SECONDS", 1)
     monkeypatch.setattr(weights, "repository", lambda: "http://127.0.0.1:1")  # nobody listens
     monkeypatch.delenv("COURSE_DATA", raising=False)
     folder = tmp_path / "course" / "notebooks" / "07_tiny"
@@ -187,6 +189,8 @@ def test_to_train_on_or_afresh_leaves_the_files(kit, course):
     checkpoint = CourseRun("07_tiny", network=kit.build(start=1))
     view = train(kit, network, checkpoint, STEPS + 2)
     assert view.start == STEPS and view.step == STEPS + 2
+    again = train(kit, network, checkpoint)  # what the first view has added is not in it
+    assert again.step == STEPS and again.history["step"] == [*range(1, STEPS + 1)]
     checkpoint.clear()
     assert train(kit, network, checkpoint, 2).start == 0
     assert file.read_bytes() == before and [path.name for path in course.iterdir()] == [file.name]
@@ -310,7 +314,7 @@ def test_a_damaged_file_is_named(place, kept, tmp_path, monkeypatch):
         file = tmp_path / "weights" / file.name
         file.parent.mkdir()
     file.write_bytes(content)
-    with pytest.raises(ValueError, match=f"{file.name} is damaged .* Delete it"):
+    with pytest.raises(ValueError, match=f"{file.name} is damaged .* checkout .* delete the file"):
         take()
 
 
@@ -337,23 +341,25 @@ def test_a_large_run_gets_several_files(course, monkeypatch):
 
     with pytest.raises(ValueError, match="one array alone"):
         weights.pack_run("large", {"notes": np.ones((300, 300))}, {})
+    with pytest.raises(ValueError, match="history and notes of large alone"):
+        weights.pack_run("large", {"notes": [0.123] * 9999}, {})
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e5])
 def test_what_16_bits_cannot_hold_is_refused(bad):
-    with pytest.raises(ValueError, match="16 bits"):
+    with pytest.raises(ValueError, match=r"^\S+, an array of shape \(1, 2\), .* 16 bits"):
         weights.pack_run("x", {"notes": np.array([[1.0, bad]])}, {})
 
 
 def test_half_the_digits_are_enough_for_pictures_and_weights():
     rng = np.random.default_rng(0)
     values = rng.normal(scale=0.05, size=(100, 100)).astype(np.float32)
-    again = weights.widened(weights.halved(values))
+    again = weights.widened(weights.halved("values", values))
     assert again.dtype == np.float32
     large = abs(values) > 2**-14  # below, the steps are of equal size
     assert abs(again / values - 1)[large].max() <= 2**-11
     pixels = rng.random((10, 28, 28, 1)).astype(np.float32)
-    assert abs(weights.widened(weights.halved(pixels)) - pixels).max() < 0.1 / 255
+    assert abs(weights.widened(weights.halved("pixels", pixels)) - pixels).max() < 0.1 / 255
 
 
 def test_the_repository_is_known_where_the_package_is_installed():
@@ -384,10 +390,10 @@ CELLS = [
 
 def notebook(folder, cells=CELLS):
     path = folder / "07_tiny_pytorch.ipynb"
-    made = [{"cell_type": "code", "source": [code], "metadata": {}} for code in cells]
-    made[0]["metadata"]["tags"] = ["colab"]
-    made.append({"cell_type": "code", "source": ["0 / 0"], "metadata": {"tags": ["feedback"]}})
-    path.write_text(json.dumps({"cells": made}))
+    made = [new_code_cell(code) for code in cells]
+    made[0].metadata["tags"] = ["colab"]
+    made.append(new_code_cell("0 / 0", metadata={"tags": ["feedback"]}))
+    nbformat.write(new_notebook(cells=made), path)
     return path
 
 

@@ -101,8 +101,8 @@ def timed(work: Callable[[], None]) -> float:
     return time.monotonic() - started
 
 
-def load(running: hub.Hub, count: int, at_once: int, notebook: str) -> list[Learner]:
-    """Bring the learners in, let them work, and return them with what each took."""
+def load(running: hub.Hub, count: int, at_once: int, notebook: str, data: str) -> list[Learner]:
+    """Bring the learners in, let them work on `data`, and return them with what each took."""
     repository = hub.publish(running.folder)
     folder = f"generative-models/notebooks/{notebook.rpartition('_')[0]}"
     learners = [Learner(f"learner-{number:02}") for number in range(1, count + 1)]
@@ -117,6 +117,11 @@ def load(running: hub.Hub, count: int, at_once: int, notebook: str) -> list[Lear
                 raise hub.Failure(f"only {free:.1f} GiB of memory are left; {learner.name} is next")
             kernel = kernels.enter_context(learner.server.kernel(folder))
             learner.server.run_notebook(kernel, f"{folder}/{notebook}.ipynb")
+            if (used := kernel.run("print(dataset.name)").strip()) != data:
+                raise hub.Failure(
+                    f"{learner.name}'s lesson found {used}, not {data}. Set COURSE_DATA to a "
+                    "folder that has mnist/*.gz, or take --stand-in."
+                )
 
         def each(what: str, step: str, work: Callable[[Learner], None]) -> None:
             def one(learner: Learner) -> None:
@@ -198,7 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
         started = time.monotonic()
         with sampled(running) as samples:
             try:
-                learners = load(running, count, at_once, notebook)
+                learners = load(running, count, at_once, notebook, data)
             except hub.Failure as failure:
                 print(f"{running.log()}\n\nFAILED: {failure}")
                 return 1

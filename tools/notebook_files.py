@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from itertools import zip_longest
 from pathlib import Path
@@ -46,6 +46,14 @@ FRAME = {"colab", "feedback"}
 Problem = tuple[int, str]  # line in the source, and what to do about what is wrong there
 
 
+def find(root: Path, names: Iterable[str]) -> list[Path]:
+    """Find notebooks by how their names begin: "01", "01_gan", "01_gan_keras"; all for no name."""
+    found = {name: sorted(root.glob(f"notebooks/*/{name}*.ipynb")) for name in names or [""]}
+    if missing := [name for name, paths in found.items() if not paths]:
+        raise SystemExit(f"No notebook's name begins like this: {', '.join(missing)}")
+    return sorted({path for paths in found.values() for path in paths})
+
+
 def digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -66,6 +74,12 @@ def is_own(cell: dict) -> bool:
 def own_codes(notebook: dict) -> list:
     """Select the author's code cells: those that have outputs, of which the last has measures."""
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and is_own(cell)]
+
+
+def read_own_codes(path: Path) -> list[str]:
+    """Read the author's code cells from a notebook's file."""
+    notebook = nbformat.read(path, as_version=4)
+    return [cell.source for cell in own_codes(notebook)]
 
 
 def hashes(notebook: NotebookNode) -> dict[str, str]:

@@ -98,8 +98,12 @@ class Slide:
 def make_deck(notebook: NotebookNode, framework: str, shown: str) -> NotebookNode:
     """Select from a lesson's notebook what its deck shows and what its speaker says."""
     first, front, *cells = notebook.cells
-    title, idea, *more = first.source.split("\n\n")
-    title = f"{title}, in {framework}"
+    title, *paragraphs = first.source.split("\n\n")
+    if not paragraphs:
+        raise Refusal(
+            f"{shown} has only a title in its first cell; write the lesson's idea under it."
+        )
+    title, (idea, *more) = f"{title}, in {framework}", paragraphs
     slides = [
         Slide([new_markdown_cell(title), result(front, shown)]),
         Slide([new_markdown_cell("## The idea"), new_markdown_cell(idea)], notes=prose(more)),
@@ -107,8 +111,13 @@ def make_deck(notebook: NotebookNode, framework: str, shown: str) -> NotebookNod
     heading = ""
     for cell in cells:
         tags = {"slide", "fragment"} & set(cell.metadata.get("tags", []))
-        if cell.cell_type == "markdown":
-            heading = (HEADING.findall(cell.source) or [heading])[-1]
+        if cell.cell_type == "markdown" and (found := HEADING.findall(cell.source)):
+            heading = found[-1]
+            if tags and (found[1:] or "fragment" in tags):
+                raise Refusal(
+                    f"{shown}: a slide has one heading, and a fragment none. Put what is under "
+                    f"{' and '.join(found)} into cells of their own."
+                )
         if cell.cell_type == "markdown" and not tags:
             slides[-1].notes += prose([cell.source])
         for part in parts(cell, shown) if tags else ():
@@ -143,6 +152,10 @@ def parts(cell: NotebookNode, shown: str) -> Iterator[NotebookNode]:
     pictures = [output for output in cell.outputs if alternative_text(output, shown)]
     printed = "".join(output.get("text", "") for output in cell.outputs)
     for picture in pictures:
+        if "image/png" not in picture.data:
+            raise Refusal(
+                f"{shown}: a picture is {', '.join(picture.data)}; slides show image/png."
+            )
         yield new_code_cell(outputs=[picture])
     if not pictures:
         lines = (printed or cell.source).rstrip().split("\n")

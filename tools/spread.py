@@ -50,9 +50,7 @@ def main() -> None:
     parser.add_argument("names", nargs="+", help="lessons or notebooks: 01, 01_gan, 01_gan_keras")
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
-    paths = [
-        path for name in options.names for path in sorted(ROOT.glob(f"notebooks/*/{name}*.ipynb"))
-    ]
+    paths = notebook_files.find(ROOT, options.names)
     tasks = [(path, seed) for path in paths for seed in range(options.seeds)]
     # Two at once with one thread each, as in `make test`.
     with ThreadPoolExecutor(max_workers=2) as pool:

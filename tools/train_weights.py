@@ -66,14 +66,18 @@ def run(path: Path, record: bool = False, measure: bool = True) -> Checkpoint:
     AssertionError
         If the lesson's bar is not reached.
     """
-    notebook = json.loads(path.read_text("utf-8"))
-    cells = ["".join(cell["source"]) for cell in notebook_files.own_codes(notebook)]
+    cells = notebook_files.read_own_codes(path)
     late = [number for number, code in enumerate(cells) if "CourseRun(" in code]
     if len(late) != 1:
         raise SystemExit(f"{path.stem}: {len(late)} cells make a CourseRun(...), expected one.")
     space: dict[str, Any] = {"__name__": "__main__"}
 
     def recording(name: str, **parts: Any) -> Recording:
+        if (device := space.get("device", "cpu")) != "cpu":
+            raise SystemExit(
+                f"{path.stem} would train on {device}, for a GPU's number of steps. The course "
+                "keeps what a CPU trains: make weights on a machine without a GPU."
+            )
         return Recording(name, space.get("steps", 0), parts)
 
     make = recording if record else weights.CourseRun
@@ -103,16 +107,18 @@ def train(path: Path, root: Path = ROOT) -> list[str]:
 def write(name: str, files: dict[str, bytes], folder: Path, root: Path = ROOT) -> list[str]:
     """Write a run's files in the place of its former ones, and their sums."""
     runs = json.loads(weights.SUMS.read_text("utf-8"))
-    for former in runs.get(name, ()):
-        (root / former).unlink(missing_ok=True)
-    runs[name], lines = {}, []
+    former, lines = runs.get(name, ()), []
+    runs[name] = {}
     for file, content in files.items():
-        (folder / file).write_bytes(content)
+        notebook_files.write(folder / file, content)
         place = (folder / file).relative_to(root).as_posix()
         runs[name][place] = weights.sha256(content)
         lines.append(f"{place}: {len(content) / 1e6:.2f} MB")
     text = json.dumps(runs, indent=2, sort_keys=True) + "\n"
-    weights.SUMS.write_text(text, "utf-8", newline="\n")
+    notebook_files.write(weights.SUMS, text.encode())
+    for place in former:
+        if place not in runs[name]:
+            (root / place).unlink(missing_ok=True)
     return lines
 
 
@@ -135,10 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
             "The lessons are trained on MNIST, and MNIST was not found: connect to the network, "
             "or set COURSE_DATA to a folder that holds mnist/*.gz. The old weights stay."
         )
-    patterns = [f"notebooks/*/{name}*.ipynb" for name in options.names or [""]]
-    paths = sorted({path for pattern in patterns for path in ROOT.glob(pattern)})
-    if not paths:
-        sys.exit(f"There is no notebook of these names: {', '.join(options.names)}.")
+    paths = notebook_files.find(ROOT, options.names)
     failed = []
     # On a CPU, for the steps that a learner on a CPU takes; each training from its start.
     settings = {**notebook_files.WHOLE, "CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "agg"}

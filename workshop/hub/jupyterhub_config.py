@@ -28,11 +28,13 @@ for spawner in (c.Spawner, c.KubeSpawner):
     spawner.mem_limit = "2G"  # who needs more has two lessons open: one kernel ends, nobody else's
     spawner.cpu_guarantee = 0.5  # all run at once: twice the minutes, for which the plans have room
     spawner.cpu_limit = 1  # an endless loop takes one core, not all
+    spawner.http_timeout = 120  # seconds for a server to answer, when all start at once
 
 c.Spawner.notebook_dir = "~"  # the one folder that stays, whatever the image's own is
 c.Spawner.default_url = "/lab"
-# A kernel keeps its memory until it ends. Whose notebook is closed ends after half an hour.
+# A kernel keeps its memory until it ends. Whose notebook is closed ends after two hours: no sooner,
+# because a laptop that sleeps through lunch closes it too.
 c.Spawner.args = [
-    "--MappingKernelManager.cull_idle_timeout=1800",
-    "--MappingKernelManager.cull_interval=60",
+    "--MappingKernelManager.cull_idle_timeout=7200",
+    "--MappingKernelManager.cull_interval=300",
 ]
