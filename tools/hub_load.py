@@ -1,14 +1,18 @@
 """Bring many learners to a JupyterHub on this machine, at once, and measure what each needs.
 
-    python tools/hub_load.py                       thirty learners, lesson 00
-    python tools/hub_load.py --stand-in            on scikit-learn's digits, which need less memory
-    python tools/hub_load.py --keep                and keep the figures, for tools/hub_plan.py
+    python tools/hub_load.py                  thirty learners, lesson 00
+    python tools/hub_load.py --learners 3     a short trial
+    python tools/hub_load.py --keep           and keep the figures, for tools/hub_plan.py
 
 Each learner logs in, gets a server, pulls the course with nbgitpuller and runs lesson 00 whole in a
 kernel of their own, all over the hub's proxy. Only so many compute at once as there are cores, as
 in a room where not everybody presses Run in the same second; but all servers and kernels stay until
 the last learner is done, and memory is read then. How long it may take and how much memory it may
 need is said first. The exit status is 1 if it takes more, or if anything fails.
+
+The lesson's data is MNIST, fetched once and read by all. Where it cannot be had, or so many
+learners with MNIST do not fit into memory, it is scikit-learn's digits, which take less; that is
+said.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -30,7 +35,7 @@ import psutil
 from build import TRACKS, Course
 from hub_plan import MEASURED, ROOT
 
-from course_utils import runtime
+from course_utils import data, downloads, runtime
 
 sys.path.insert(0, str(ROOT / "tests"))
 import hub  # noqa: E402
@@ -101,8 +106,8 @@ def timed(work: Callable[[], None]) -> float:
     return time.monotonic() - started
 
 
-def load(running: hub.Hub, count: int, at_once: int, notebook: str, data: str) -> list[Learner]:
-    """Bring the learners in, let them work on `data`, and return them with what each took."""
+def load(running: hub.Hub, count: int, at_once: int, notebook: str, name: str) -> list[Learner]:
+    """Bring the learners in, let them work on the data of this name; return what each took."""
     repository = hub.publish(running.folder)
     folder = f"generative-models/notebooks/{notebook.rpartition('_')[0]}"
     learners = [Learner(f"learner-{number:02}") for number in range(1, count + 1)]
@@ -117,11 +122,8 @@ def load(running: hub.Hub, count: int, at_once: int, notebook: str, data: str) -
                 raise hub.Failure(f"only {free:.1f} GiB of memory are left; {learner.name} is next")
             kernel = kernels.enter_context(learner.server.kernel(folder))
             learner.server.run_notebook(kernel, f"{folder}/{notebook}.ipynb")
-            if (used := kernel.run("print(dataset.name)").strip()) != data:
-                raise hub.Failure(
-                    f"{learner.name}'s lesson found {used}, not {data}. Set COURSE_DATA to a "
-                    "folder that has mnist/*.gz, or take --stand-in."
-                )
+            if (used := kernel.run("print(dataset.name)").strip()) != name:
+                raise hub.Failure(f"{learner.name}'s lesson ran on {used}, expected {name}")
 
         def each(what: str, step: str, work: Callable[[Learner], None]) -> None:
             def one(learner: Learner) -> None:
@@ -164,7 +166,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--learners", type=int, default=30, help="how many (default: 30)")
     parser.add_argument("--at-once", type=int, default=runtime.cores(), help="how many compute")
     parser.add_argument("--track", choices=list(TRACKS), default="pytorch")
-    parser.add_argument("--stand-in", action="store_true", help="data: digits, not MNIST")
     parser.add_argument("--keep", action="store_true", help=f"write {MEASURED.relative_to(ROOT)}")
     options = parser.parse_args(arguments)
     count, at_once = options.learners, options.at_once
@@ -176,26 +177,33 @@ def main(arguments: list[str] | None = None) -> int:
     notebook = f"00_start_{options.track}"
     minutes = Course.load(ROOT).measured[notebook]["minutes"]
     seconds = (count / at_once + 1) * (SLOWER * 60 * minutes + START_SECONDS)
-    data = "digits" if options.stand_in else "mnist"
     kept = json.loads(MEASURED.read_text("utf-8"))
 
-    def expected(learners: int) -> float:
-        return expected_mib(learners, at_once, notebook, kept[data])
+    def expected(name: str, learners: int = count) -> float:
+        return expected_mib(learners, at_once, notebook, kept[name])
 
-    mib, free = expected(count), runtime.memory()[0] * 1024
+    name, free = data.load("mnist").name, runtime.memory()[0] * 1024
+    if name == "mnist" and expected(name) > free >= expected("digits"):
+        print(
+            f"On MNIST {count} learners need up to {expected(name) / 1024:.1f} GiB: so they take "
+            "scikit-learn's digits."
+        )
+        name = "digits"
+    mib = expected(name)
     print(
-        f"{count} learners, each with a server and a kernel, run {notebook} on {data}; {at_once} "
+        f"{count} learners, each with a server and a kernel, run {notebook} on {name}; {at_once} "
         f"compute at once. At most {seconds / 60:.0f} minutes and {mib / 1024:.1f} GiB; "
         f"{free / 1024:.1f} GiB are free.",
         flush=True,
     )
     if free < mib:
-        most = next((fewer for fewer in range(count, 0, -1) if expected(fewer) <= free), 0)
-        hint = "" if options.stand_in else "; with --stand-in a learner needs less"
-        print(f"That is too little memory. There is enough for --learners {most}{hint}.")
+        most = next((fewer for fewer in range(count, 0, -1) if expected(name, fewer) <= free), 0)
+        print(f"That is too little memory. There is enough for {most} learners.")
         return 1
 
-    environment = {"COURSE_DATA": "", **NO_NETWORK} if options.stand_in else {}
+    environment = {"COURSE_DATA": os.environ.get("COURSE_DATA") or str(downloads.cache())}
+    if name == "digits":
+        environment = {"COURSE_DATA": "", **NO_NETWORK}
     with (
         tempfile.TemporaryDirectory() as folder,
         hub.running(Path(folder), environment=environment) as running,
@@ -203,7 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
         started = time.monotonic()
         with sampled(running) as samples:
             try:
-                learners = load(running, count, at_once, notebook, data)
+                learners = load(running, count, at_once, notebook, name)
             except hub.Failure as failure:
                 print(f"{running.log()}\n\nFAILED: {failure}")
                 return 1
@@ -216,8 +224,11 @@ def main(arguments: list[str] | None = None) -> int:
     wrong = [f"{got:.1f} {unit}, not {most:.1f}" for unit, got, most in bounds if got > most]
     print("TOO MUCH: " + "; ".join(wrong) if wrong else f"done in {took / 60:.1f} minutes")
     if options.keep and not wrong:
-        kept[data] = {
+        kept[name] = {
             "learners": count,
+            "at_once": at_once,
+            "minutes": round(took / 60, 1),
+            "peak_gib": round(peak / 1024, 1),
             "hub_mib": round(others),
             "server_mib": round(statistics.mean(each.server_mib for each in learners)),
             "kernel_mib": round(statistics.mean(each.kernel_mib for each in learners)),

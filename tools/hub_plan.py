@@ -50,14 +50,20 @@ def needs(learners: int, each_gib: float) -> tuple[int, int, int]:
     return math.ceil(learners * each_gib), cores, math.ceil(learners / math.floor(fit))
 
 
-def sizing(measured: dict[str, dict], load: dict) -> str:
+def sizing(measured: dict[str, dict], loads: dict[str, dict]) -> str:
     """Return the figures, the arithmetic and the table, as Markdown."""
+    load = loads["mnist"]
     server = load["server_mib"] / 1024
     text = (
         f"- A server without a notebook: {load['server_mib']} MiB, measured by `make hub-load` "
         f"({load['learners']} learners at once; memory that several share counts once).\n"
         f"- A kernel that has run lesson 00 whole: {load['kernel_mib']} MiB, measured likewise.\n"
     )
+    for name, title in (("mnist", "MNIST"), ("digits", "scikit-learn's digits")):
+        text += (
+            "- {learners} learners with {title}, {at_once} of them computing at once: through in "
+            "{minutes} minutes, with {peak_gib} GiB for all together, measured likewise.\n"
+        ).format(title=title, **loads[name])
     rows = [["Learners", "Track", "Memory", "Cores", "Machines", "Disk for homes"], ["---"] * 6]
     each = {}
     for track, framework in TRACKS.items():
@@ -85,7 +91,7 @@ def sizing(measured: dict[str, dict], load: dict) -> str:
 def page() -> str:
     """Return the text that workshop/hub/README.md should have."""
     measured = Course.load(ROOT).measured
-    block = sizing(measured, json.loads(MEASURED.read_text("utf-8"))["mnist"])
+    block = sizing(measured, json.loads(MEASURED.read_text("utf-8")))
     return BLOCK.sub(lambda found: found[1] + block + found[2], PAGE.read_text("utf-8"))
 
 
