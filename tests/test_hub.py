@@ -338,9 +338,9 @@ def test_on_kubernetes_nobody_gets_in_without_the_rooms_password():
 
     def let_in(name, password):
         found = SharedPasswordAuthenticator(config=config)
-        answer = asyncio.run(
-            found.get_authenticated_user(None, {"username": name, "password": password})
-        )
+        question = found.get_authenticated_user(None, {"username": name, "password": password})
+        with ThreadPoolExecutor() as pool:  # this thread has Playwright's loop
+            answer = pool.submit(asyncio.run, question).result()
         return answer and answer["admin"]
 
     room, own = "of this room", "of the instructor alone, 32 letters or more"
