@@ -36,8 +36,8 @@ class Explorer:
     In a live notebook, as the last line of a cell, it shows the controls and the picture. Moving
     a control draws again: while it is dragged if drawing is quick, else when it is let go; while
     another cell runs, when that has ended. What the drawing function raises stands under the
-    picture, which turns pale. A saved notebook keeps
-    a still picture with alt text in the very same output, for readers without a kernel.
+    picture, which turns pale. A saved notebook keeps a still picture with alt text in the very same
+    output, for readers without a kernel.
 
     Attributes
     ----------
@@ -101,10 +101,11 @@ class Explorer:
         try:
             for name in values.keys() & self.controls.keys():
                 self.controls[name].value = values[name]
-                values[name] = self.controls[name].value  # a slider keeps to its range
         finally:
             self._setting = False
-        self.values.update(values)
+        # A slider keeps to its range, and may have been moved in the meantime, by another thread.
+        present = self.values.keys() & self.controls.keys()
+        self.values |= values | {name: self.controls[name].value for name in present}
         start = perf_counter()
         try:
             self.images, self.caption = self._drawing()

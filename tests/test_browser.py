@@ -172,7 +172,10 @@ def test_a_learner_drags_and_clicks(page):
     assert sliders.locator("img").count() == 1  # the widget, and no still beside it
     assert sliders.locator(".noUi-handle").count() == 8
     drag(page, sliders.locator(".noUi-handle").nth(1), 40, picture.changed)  # while dragging
+    reading = sliders.locator(".widget-readout").first  # of a slider that has not been dragged
+    before = reading.inner_text()
     sliders.get_by_role("button", name="new latent").click()
+    said(reading).not_to_have_text(before)
     picture.changed()
     sliders.locator(".noUi-handle").first.press("End")
     said(sliders.get_by_role("alert")).to_contain_text("RuntimeError: too far <out>")

@@ -84,6 +84,15 @@ def test_buttons_draw_once_and_lead_back(decode):
     assert explorer.controls["latent 2"].value == pytest.approx(start[1])
 
 
+def test_a_slider_moved_while_a_button_sets_others_counts(decode):
+    explorer = explore.latent_sliders(decode, 2)
+    one, two = (explorer.controls[f"latent {number}"] for number in (1, 2))
+    two.observe(lambda _: setattr(one, "value", 2.0), names="value")  # as another thread would
+    explorer.redraw({"latent 2": -1.0})
+    assert explorer.values == {"latent 1": 2.0, "latent 2": -1.0}
+    np.testing.assert_array_equal(decode.got[-1], [[2.0, -1.0]])
+
+
 def test_several_latents_move_together():
     labels, got = np.arange(3), []
 
