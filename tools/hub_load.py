@@ -72,9 +72,8 @@ def proportional(processes: list[psutil.Process]) -> float:
     return total / MIB
 
 
-def expected_mib(learners: int, at_once: int, notebook: str, kept: dict) -> float:
+def expected_mib(learners: int, at_once: int, notebook: str, measured: dict, kept: dict) -> float:
     """The memory that so many learners need at most, from what was measured."""
-    measured = Course.load(ROOT).measured
     peak = measured[notebook]["peak_gib"] * 1024
     # Whose lesson is done holds less than at its peak; with the other track in proportion.
     after = kept["kernel_mib"] * measured[notebook]["peak_gib"] / measured[KEPT]["peak_gib"]
@@ -175,12 +174,13 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--learners is {count} and --at-once {at_once}; both must be at least 1")
 
     notebook = f"00_start_{options.track}"
-    minutes = Course.load(ROOT).measured[notebook]["minutes"]
+    measured = Course.load(ROOT).measured
+    minutes = measured[notebook]["minutes"]
     seconds = (count / at_once + 1) * (SLOWER * 60 * minutes + START_SECONDS)
     kept = json.loads(MEASURED.read_text("utf-8"))
 
     def expected(name: str, learners: int = count) -> float:
-        return expected_mib(learners, at_once, notebook, kept[name])
+        return expected_mib(learners, at_once, notebook, measured, kept[name])
 
     name, free = data.load("mnist").name, runtime.memory()[0] * 1024
     if name == "mnist" and expected(name) > free >= expected("digits"):

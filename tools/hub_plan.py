@@ -103,8 +103,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.links:
         if not re.match(r"https?://[^/]", options.links):
             parser.error(f'--links is "{options.links}"; it needs the form https://hub.example.org')
+        repository = Course.load(ROOT).address
         for track, framework in TRACKS.items():
-            print(f"{framework}: {link(options.links, Course.load(ROOT).address, track)}")
+            print(f"{framework}: {link(options.links, repository, track)}")
     else:
         notebook_files.write(PAGE, page().encode())
     return 0
